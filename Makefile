@@ -1,0 +1,78 @@
+# Every target sets up what it needs by itself: a .venv with a pinned uv inside it. The second time it is instant.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+STUDIO_ENV := LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false
+
+.PHONY: help demo run test lint bench control-plane test-control-plane test-studio studio lock wheel clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
+
+demo: $(RUNTIME) ## break workloads on an embedded cluster and watch them being repaired
+	$(BIN)/k8s-auto-fixer demo
+
+run: $(RUNTIME) ## run the daemon on the cluster of your current context (mode suggest)
+	$(BIN)/k8s-auto-fixer run
+
+test: $(DEV) ## the fast tests: Python and loopback only
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: $(DEV) ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV) ## measure, side by side in one run; results in benchmarks/results
+	$(BIN)/python benchmarks/first_repair.py
+
+control-plane: $(DEV) ## build etcd, kube-apiserver, controller-manager, scheduler and kubectl from their Go modules
+	$(BIN)/python -m tests.control_plane.build
+
+test-control-plane: control-plane ## the scenarios and the harness on a real control plane
+	$(BIN)/pytest -m control_plane tests/control_plane
+
+test-studio: $(DEV) ## start LangGraph's development server and run plain words through it
+	$(BIN)/pytest -m studio tests/studio
+
+studio: $(DEV) ## LangGraph Studio's server on an embedded cluster
+	$(STUDIO_ENV) $(BIN)/langgraph dev --no-browser --no-reload
+
+wheel: $(RUNTIME) ## build the wheel into dist/
+	rm -rf dist
+	$(BIN)/uv build --wheel --quiet --out-dir dist .
+
+lock: $(BIN)/uv ## resolve the dependencies again
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --quiet --custom-compile-command "make lock" --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra studio --constraint requirements.lock \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --quiet --custom-compile-command "make lock" --output-file requirements-dev.lock
+
+clean: ## remove what the targets made (the control plane's binaries stay in their cache)
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .langgraph_api
+
+$(BIN)/uv:
+	@echo "setting up $(VENV) with uv $(UV_VERSION)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=python3.12, say"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/uv
+	@echo "installing what the program needs"
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo "installing what the tests need"
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,97 @@
+"""A change: an applied proposal with everything needed to verify it, to undo it, and to recover it after a crash."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from incidents.objects import ChangeId, IncidentId, ObjectRef
+from incidents.proposals import Proposal
+from incidents.symptoms import Symptom
+
+CHANGE_ANNOTATION = "k8s-auto-fixer/change"
+UNTIL_ANNOTATION = "k8s-auto-fixer/until"
+
+Operation = dict[str, Any]  # one JSON Patch operation (RFC 6902)
+
+
+class ChangeState(StrEnum):
+    """Where a change stands. ``ABANDONED``: it never reached the object."""
+
+    PREPARED = "prepared"
+    SENT = "sent"
+    APPLIED = "applied"
+    VERIFIED = "verified"
+    UNDONE = "undone"
+    KEPT = "kept"
+    ABANDONED = "abandoned"
+
+
+_NEXT: dict[ChangeState, frozenset[ChangeState]] = {
+    ChangeState.PREPARED: frozenset({ChangeState.SENT, ChangeState.ABANDONED}),
+    ChangeState.SENT: frozenset({ChangeState.APPLIED, ChangeState.ABANDONED}),
+    ChangeState.APPLIED: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE, ChangeState.KEPT}),
+    ChangeState.KEPT: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE}),
+    ChangeState.VERIFIED: frozenset({ChangeState.UNDONE}),
+    ChangeState.UNDONE: frozenset(),
+    ChangeState.ABANDONED: frozenset(),
+}
+
+
+class IllegalStep(ValueError):
+    """A change was asked to take a step that its state machine does not have."""
+
+
+class LeafChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One leaf that differs: a JSON pointer and its values; None stands for absent."""
+
+    pointer: str
+    before: Any = None
+    after: Any = None
+
+
+class Inverse(msgspec.Struct, frozen=True, kw_only=True):
+    """How to take a change back: exact operations with their tests."""
+
+    operations: tuple[Operation, ...]
+    exact: bool = True
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What verification compares with: the state before the incident's first change."""
+
+    ready: int
+    symptoms: tuple[Symptom, ...]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One proposal on its way to the object and, if it did not help, back."""
+
+    id: ChangeId
+    incident: IncidentId
+    round: int
+    target: ObjectRef
+    proposal: Proposal
+    patch: tuple[Operation, ...]
+    diff: tuple[LeafChange, ...]
+    inverse: Inverse
+    digest: str
+    baseline: Baseline
+    generation: int = 0  # of the object once the change was applied
+    state: ChangeState = ChangeState.PREPARED
+    prepared_at: datetime
+    deadline: datetime
+
+    def advance(self, state: ChangeState, **fields: Any) -> Change:
+        """The same change one step further. Raises IllegalStep for a step its state does not allow."""
+        if state not in _NEXT[self.state]:
+            raise IllegalStep(f"change {self.id} is {self.state}; it cannot become {state}")
+        return msgspec.structs.replace(self, state=state, **fields)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the object carries it, or may carry it."""
+        return self.state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT)

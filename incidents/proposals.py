@@ -1,0 +1,91 @@
+"""Diagnoses, and the one typed change a playbook or a model may propose.
+
+A proposal names fields by a path in which list items are addressed by name (``containers[web]``), never by
+index: the index is looked up, and tested, when the proposal is sealed. What a proposal may touch is decided
+by the policy; nothing here can widen it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from incidents.evidence import Want
+from incidents.objects import ObjectRef
+from incidents.symptoms import Symptom
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """What is thought to be wrong: failure family, cause, confidence 0..1 and what that rests on."""
+
+    family: str
+    cause: str
+    confidence: float
+    rests_on: tuple[str, ...] = ()
+
+
+class Risk(StrEnum):
+    """How much a change could hurt if the diagnosis is wrong."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class SetField(msgspec.Struct, frozen=True, kw_only=True, tag="set-field"):
+    """Give one field a new value. ``path`` as in ``/spec/template/spec/containers[web]/image``.
+
+    ``expected`` is the value the proposer saw; None means that the field was absent. A ``value`` of None
+    removes the field.
+    """
+
+    path: str
+    expected: Any
+    value: Any
+
+
+class RollBack(msgspec.Struct, frozen=True, kw_only=True, tag="roll-back"):
+    """Put back the whole pod template of one earlier revision, named by ReplicaSet and template digest."""
+
+    replica_set: str
+    digest: str
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """One change to one object, the symptom it promises to end, and who says so."""
+
+    target: ObjectRef
+    action: tuple[SetField, ...] | RollBack
+    ends: Symptom
+    reason: str
+    risk: Risk
+    confidence: float
+    author: str
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The fields it sets; a roll back may set any of the template."""
+        if isinstance(self.action, RollBack):
+            return frozenset({"/spec/template"})
+        return frozenset(edit.path for edit in self.action)
+
+
+class Silent(msgspec.Struct, frozen=True, tag="silent"):
+    """A playbook that is not certain, and why."""
+
+    because: str
+
+
+class Needs(msgspec.Struct, frozen=True, tag="needs"):
+    """A playbook that could be certain if it knew more."""
+
+    wants: tuple[Want, ...]
+
+
+class Opinion(msgspec.Struct, frozen=True, tag="opinion"):
+    """A playbook that is certain."""
+
+    diagnosis: Diagnosis
+    proposal: Proposal

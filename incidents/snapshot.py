@@ -1,0 +1,125 @@
+"""What the cluster says about one subject at one moment: the object, its revisions and its pods, as raw JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+from incidents.objects import DEPLOYMENT, Manifest, controller_of
+
+REVISION = "deployment.kubernetes.io/revision"
+TEMPLATE_HASH = "pod-template-hash"
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One subject as read from the API server. ``replica_sets`` is empty for kinds without them."""
+
+    workload: dict[str, Any]
+    replica_sets: tuple[dict[str, Any], ...] = ()
+    pods: tuple[dict[str, Any], ...] = ()
+    read_at: datetime
+
+    @property
+    def desired(self) -> int:
+        """How many ready pods the spec asks for."""
+        status, spec = self.workload.get("status", {}), self.workload.get("spec", {})
+        match self.workload.get("kind"):
+            case "DaemonSet":
+                return int(status.get("desiredNumberScheduled", 0))
+            case "Pod":
+                return 1
+            case "Job":
+                return int(spec.get("parallelism", 1))
+            case "CronJob":
+                return 0
+        return int(spec.get("replicas", 1))
+
+    @property
+    def live_pods(self) -> tuple[dict[str, Any], ...]:
+        """Pods that are not on their way out and not finished for good."""
+        return tuple(
+            pod
+            for pod in self.pods
+            if not pod["metadata"].get("deletionTimestamp")
+            and not (pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and self.workload["kind"] != "Pod")
+        )
+
+    @property
+    def ready(self) -> int:
+        """How many live pods are Ready."""
+        return sum(is_ready(pod) for pod in self.live_pods)
+
+    @property
+    def current_replica_set(self) -> dict[str, Any] | None:
+        """The ReplicaSet of a Deployment's present template, once its controller has made it."""
+        if self.workload.get("kind") != DEPLOYMENT.kind or not observed(self.workload):
+            return None
+        wanted = template_digest(self.workload["spec"]["template"])
+        matching = [rs for rs in self.replica_sets if template_digest(rs["spec"]["template"]) == wanted]
+        return max(matching, key=revision_number, default=None)
+
+    def pods_of(self, replica_set: Manifest) -> Iterator[dict[str, Any]]:
+        """The live pods of one ReplicaSet."""
+        uid = replica_set["metadata"]["uid"]
+        return (pod for pod in self.live_pods if (controller_of(pod) or {}).get("uid") == uid)
+
+    @property
+    def current_pods(self) -> tuple[dict[str, Any], ...]:
+        """The live pods of the present spec: of the newest ReplicaSet, or all where there are no revisions."""
+        if self.workload.get("kind") != DEPLOYMENT.kind:
+            return self.live_pods
+        current = self.current_replica_set
+        return tuple(self.pods_of(current)) if current is not None else ()
+
+
+def is_ready(pod: Manifest) -> bool:
+    """Whether the pod's Ready condition is True."""
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
+
+
+def observed(workload: Manifest) -> bool:
+    """Whether the workload's controller has seen its present spec."""
+    generation = int(workload.get("metadata", {}).get("generation", 0))
+    return int(workload.get("status", {}).get("observedGeneration", generation)) >= generation
+
+
+def revision_number(replica_set: Manifest) -> int:
+    """The revision a ReplicaSet carries, 0 where it carries none that can be read."""
+    text = (replica_set.get("metadata", {}).get("annotations") or {}).get(REVISION, "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def pod_template(workload: Manifest) -> dict[str, Any]:
+    """The pod template of a workload of any kind; a bare Pod is its own template."""
+    if workload.get("kind") == "Pod":
+        return {"metadata": workload.get("metadata", {}), "spec": workload.get("spec", {})}
+    spec = workload.get("spec", {})
+    spec = spec["jobTemplate"]["spec"] if workload.get("kind") == "CronJob" else spec
+    template: dict[str, Any] = spec.get("template", {})
+    return template
+
+
+def template_of(replica_set: Manifest) -> dict[str, Any]:
+    """A ReplicaSet's pod template as the Deployment would carry it: without the controller's hash label."""
+    template: dict[str, Any] = orjson.loads(orjson.dumps(replica_set["spec"]["template"]))
+    labels = template.get("metadata", {}).get("labels", {})
+    labels.pop(TEMPLATE_HASH, None)
+    return template
+
+
+def template_digest(template: Manifest) -> str:
+    """What identifies a revision: a digest of its pod template without the controller's hash label."""
+    metadata = template.get("metadata") or {}
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key != TEMPLATE_HASH}
+    body = {
+        "labels": labels,
+        "annotations": metadata.get("annotations") or {},
+        "spec": template.get("spec") or {},
+    }
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -1,0 +1,71 @@
+"""What kind of trouble a Warning event speaks of: one pure table from (reason, message) to a symptom.
+
+A symptom is a class of failure as it shows, not its cause. The wording of the events is that of Kubernetes
+v1.36 (pkg/kubelet, pkg/scheduler, pkg/controller); a row that needs the message says so with a pattern,
+because one reason ("Failed") covers several symptoms.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+
+class Symptom(StrEnum):
+    """How trouble shows itself."""
+
+    IMAGE_PULL = "image-pull"
+    CRASH_LOOP = "crash-loop"
+    OOM_KILLED = "oom-killed"
+    CONFIG_ERROR = "config-error"
+    RUN_ERROR = "run-error"
+    PROBE_FAILING = "probe-failing"
+    UNSCHEDULABLE = "unschedulable"
+    CREATE_FORBIDDEN = "create-forbidden"
+    MOUNT_FAILING = "mount-failing"
+    SANDBOX_FAILING = "sandbox-failing"
+    EVICTED = "evicted"
+    ROLLOUT_STUCK = "rollout-stuck"
+    JOB_FAILED = "job-failed"
+    NOT_READY = "not-ready"
+    OTHER = "other"
+
+
+_IMAGE_WORDS = r"pull image|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName|ImageInspect"
+_CONFIG_WORDS = r"^Error: (configmap|secret) |couldn't find key |runAsNonRoot"
+
+_TABLE: tuple[tuple[str, str, Symptom], ...] = (
+    ("Failed", _IMAGE_WORDS, Symptom.IMAGE_PULL),
+    ("Failed", _CONFIG_WORDS, Symptom.CONFIG_ERROR),
+    ("Failed", r"^Error: |hook failed", Symptom.RUN_ERROR),
+    ("ErrImageNeverPull", "", Symptom.IMAGE_PULL),
+    ("InspectFailed", "", Symptom.IMAGE_PULL),
+    ("FailedToRetrieveImagePullSecret", "", Symptom.IMAGE_PULL),
+    ("BackOff", r"[Pp]ulling image", Symptom.IMAGE_PULL),
+    ("BackOff", r"restarting failed container", Symptom.CRASH_LOOP),
+    ("OOMKilling", "", Symptom.OOM_KILLED),
+    ("Unhealthy", "", Symptom.PROBE_FAILING),
+    ("ProbeError", "", Symptom.PROBE_FAILING),
+    ("FailedPostStartHook", "", Symptom.RUN_ERROR),
+    ("FailedPreStopHook", "", Symptom.RUN_ERROR),
+    ("FailedScheduling", "", Symptom.UNSCHEDULABLE),
+    ("FailedMount", "", Symptom.MOUNT_FAILING),
+    ("FailedAttachVolume", "", Symptom.MOUNT_FAILING),
+    ("FailedMapVolume", "", Symptom.MOUNT_FAILING),
+    ("FailedCreatePodSandBox", "", Symptom.SANDBOX_FAILING),
+    ("NetworkNotReady", "", Symptom.SANDBOX_FAILING),
+    ("Evicted", "", Symptom.EVICTED),
+    ("FailedCreate", "", Symptom.CREATE_FORBIDDEN),
+    ("ReplicaSetCreateError", "", Symptom.CREATE_FORBIDDEN),
+    ("BackoffLimitExceeded", "", Symptom.JOB_FAILED),
+    ("DeadlineExceeded", "", Symptom.JOB_FAILED),
+)
+_COMPILED = tuple((reason, re.compile(pattern), symptom) for reason, pattern, symptom in _TABLE)
+
+
+def symptom_of(reason: str, message: str) -> Symptom:
+    """The symptom of an event; ``OTHER`` where the table has no row."""
+    for row_reason, pattern, symptom in _COMPILED:
+        if row_reason == reason and pattern.search(message):
+            return symptom
+    return Symptom.OTHER

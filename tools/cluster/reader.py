@@ -1,0 +1,98 @@
+"""Reading the cluster: GET and nothing else, whatever it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from incidents.objects import NAMESPACE, POD, ClusterId, Kind, ObjectRef
+from tools.cluster.errors import NotFound
+from tools.cluster.transport import Query, Transport, parse_object
+
+PAGE = 500  # objects; the page size the API server's own clients use
+
+
+class Reader:
+    """Reads objects, lists and logs as raw JSON. Raises ClusterError."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.requests = 0  # every GET so far, so that a caller can keep a budget
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return self._transport.server
+
+    async def cluster_id(self) -> ClusterId:
+        """What identifies the cluster: the uid of its kube-system namespace."""
+        namespace = await self.get(NAMESPACE, "", "kube-system")
+        return ClusterId(namespace["metadata"]["uid"])
+
+    async def version(self) -> str:
+        """The API server's version."""
+        return str(parse_object(await self._get("/version")).get("gitVersion", "unknown"))
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
+        """One object. Raises NotFound when there is none."""
+        return parse_object(await self._get(kind.path(namespace, name)))
+
+    async def find(self, ref: ObjectRef) -> dict[str, Any] | None:
+        """The object a reference names, or None if it is gone or the name belongs to another object now."""
+        if ref.known_kind is None:
+            return None
+        try:
+            found = await self.get(ref.known_kind, ref.namespace, ref.name)
+        except NotFound:
+            return None
+        return found if not ref.uid or found["metadata"]["uid"] == ref.uid else None
+
+    async def list(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> list[dict[str, Any]]:
+        """All objects of a kind, page by page, each with the kind and apiVersion that list items lack."""
+        return [item async for item in self.each(kind, namespace, labels=labels, fields=fields)]
+
+    async def each(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Like ``list``, one object at a time, so that a large cluster is never held at once."""
+        query: dict[str, str | int] = {"limit": PAGE}
+        if labels:
+            query["labelSelector"] = labels
+        if fields:
+            query["fieldSelector"] = fields
+        while True:
+            page = parse_object(await self._get(kind.path(namespace), query))
+            for item in page.get("items") or ():
+                yield {"apiVersion": kind.api_version, "kind": kind.kind, **item}
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def logs(
+        self, namespace: str, pod: str, container: str, *, previous: bool, lines: int, limit_bytes: int
+    ) -> str:
+        """The end of a container's log, bounded on the server by lines and here by bytes."""
+        query: dict[str, str | int] = {"container": container, "tailLines": lines}
+        if previous:
+            query["previous"] = "true"
+        text = (await self._get(POD.path(namespace, pod, subresource="log"), query)).decode(errors="replace")
+        return text[-limit_bytes:]
+
+    def stream(
+        self, path: str, query: Query, *, silence_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A watch's bytes as they come."""
+        self.requests += 1
+        return self._transport.stream(path, query, silence_seconds=silence_seconds)
+
+    async def page(self, path: str, query: Query) -> dict[str, Any]:
+        """One answer of a list, with its metadata."""
+        return parse_object(await self._get(path, query))
+
+    async def _get(self, path: str, query: Query | None = None) -> bytes:
+        self.requests += 1
+        return await self._transport.read(path, query)

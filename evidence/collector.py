@@ -1,0 +1,193 @@
+"""Collecting the evidence for one incident: three requests for the state, three for events, four for logs.
+
+What cannot be read (forbidden, gone meanwhile, no log yet) is named in ``unread`` and is not an error: a case
+with a gap is still a case. Everything is masked here, once, before anybody sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from evidence.redaction import mask_manifest, mask_text
+from evidence.snapshots import read_snapshot
+from incidents.evidence import EventLine, Evidence, LogExcerpt, Revision, Want, WantKind
+from incidents.health import Finding, assess
+from incidents.images import ImageReferenceError, parse_image
+from incidents.objects import EVENT, NODE, POD
+from incidents.signals import clean
+from incidents.snapshot import Snapshot, is_ready, pod_template, revision_number, template_digest, template_of
+from incidents.subjects import Subject
+from tools.cluster.errors import ClusterError
+from tools.cluster.reader import Reader
+from tools.registry import RegistryClient, RegistryError
+
+LOG_LINES, LOG_BYTES = 200, 16_384  # of one container; enough for a stack trace, little enough for a prompt
+CONTAINERS_LOGGED = 2
+EVENTS_KEPT = 30
+
+log = structlog.get_logger(__name__)
+
+
+class SubjectGone(Exception):
+    """The subject does not exist any more."""
+
+
+class Collector:
+    """Reads evidence. ``registry`` is asked only for what a playbook wants; None means that nobody is asked."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        now: Callable[[], datetime],
+        speed: float = 1.0,
+        registry: RegistryClient | None = None,
+    ) -> None:
+        self._reader = reader
+        self._now = now
+        self._speed = speed
+        self._registry = registry
+
+    async def collect(self, subject: Subject, *, good: frozenset[str]) -> Evidence:
+        """Read everything a decision usually needs. ``good``: digests of revisions recorded as well.
+
+        Raises SubjectGone, and ClusterError when the subject itself cannot be read.
+        """
+        snapshot = await read_snapshot(self._reader, subject.ref, now=self._now())
+        if snapshot is None:
+            raise SubjectGone(str(subject))
+        health = assess(snapshot, self._now(), self._speed)
+        unread: list[str] = []
+        return Evidence(
+            subject=subject,
+            snapshot=_masked(snapshot),
+            health=health,
+            present=template_digest(pod_template(snapshot.workload)),
+            revisions=_revisions(snapshot, good, failing={finding.pod for finding in health.findings}),
+            logs=tuple(await self._logs(subject.namespace, health.findings, unread)),
+            events=tuple(await self._events(snapshot, health.findings, unread)),
+            unread=tuple(unread),
+            taken_at=snapshot.read_at,
+        )
+
+    async def answer(self, evidence: Evidence, wants: Sequence[Want]) -> Evidence:
+        """The same evidence with answers to what a playbook asked for; an empty answer if there is none."""
+        answers, unread = dict(evidence.answers), list(evidence.unread)
+        for want in wants:
+            try:
+                answers[want.key] = tuple(await self._answer(evidence, want))
+            except (ClusterError, ImageReferenceError, RegistryError) as error:
+                answers[want.key] = ()
+                unread.append(f"{want.key}: {clean(error, 200)}")
+        return msgspec.structs.replace(evidence, answers=answers, unread=tuple(unread))
+
+    async def _answer(self, evidence: Evidence, want: Want) -> list[str]:
+        match want.kind:
+            case WantKind.KNOWN_IMAGES:
+                return await self._known_images(want.name)
+            case WantKind.IMAGE_TAGS:
+                return await self._registry.tags(want.name) if self._registry is not None else []
+
+    async def _known_images(self, repository: str) -> list[str]:
+        """Images of one repository that nodes hold or pods run: other namespaces lend tags, never a repository."""
+        wanted = parse_image(repository)
+        found: set[str] = set()
+        async for node in self._reader.each(NODE):
+            for image in node.get("status", {}).get("images") or ():
+                found.update(_of_repository(image.get("names") or (), wanted.registry, wanted.repository))
+        async for pod in self._reader.each(POD, fields="status.phase=Running"):
+            images = (item.get("image", "") for item in pod.get("spec", {}).get("containers") or ())
+            found.update(_of_repository(images, wanted.registry, wanted.repository))
+        return sorted(found)
+
+    async def _logs(self, namespace: str, findings: Iterable[Finding], unread: list[str]) -> list[LogExcerpt]:
+        places = list(dict.fromkeys((f.pod, f.container) for f in findings if f.container))[:CONTAINERS_LOGGED]
+        excerpts = []
+        for pod, container in places:
+            for previous in (True, False):
+                try:
+                    text = await self._reader.logs(
+                        namespace, pod, container, previous=previous, lines=LOG_LINES, limit_bytes=LOG_BYTES
+                    )
+                except ClusterError as error:
+                    unread.append(f"log of {container} in {pod}{' (previous)' * previous}: {clean(error, 120)}")
+                    continue
+                if text:
+                    masked = mask_text(text)
+                    excerpts.append(LogExcerpt(pod=pod, container=container, previous=previous, text=masked))
+        return excerpts
+
+    async def _events(self, snapshot: Snapshot, findings: Iterable[Finding], unread: list[str]) -> list[EventLine]:
+        """Events about the subject, its present ReplicaSet and the first failing pod."""
+        pods = {pod["metadata"]["name"]: pod for pod in snapshot.pods}
+        failing = next((pods[f.pod] for f in findings if f.pod in pods), None)
+        about = [item for item in (snapshot.workload, snapshot.current_replica_set, failing) if item]
+        lines = []
+        for manifest in {item["metadata"]["uid"]: item for item in about}.values():
+            metadata = manifest["metadata"]
+            try:
+                events = await self._reader.list(
+                    EVENT, metadata["namespace"], fields=f"involvedObject.uid={metadata['uid']}"
+                )
+            except ClusterError as error:
+                unread.append(f"events of {metadata['name']}: {clean(error, 120)}")
+                continue
+            lines += [_event_line(event) for event in events]
+        return sorted(lines, key=lambda line: line.last_seen)[-EVENTS_KEPT:]
+
+
+def _masked(snapshot: Snapshot) -> Snapshot:
+    return Snapshot(
+        workload=mask_manifest(snapshot.workload),
+        replica_sets=tuple(mask_manifest(item) for item in snapshot.replica_sets),
+        pods=tuple(mask_manifest(item) for item in snapshot.pods),
+        read_at=snapshot.read_at,
+    )
+
+
+def _revisions(snapshot: Snapshot, good: frozenset[str], *, failing: set[str]) -> tuple[Revision, ...]:
+    """The rollout history. A pod that is Ready between two crashes speaks for no revision."""
+    revisions = []
+    for item in snapshot.replica_sets:
+        digest = template_digest(item["spec"]["template"])
+        masked: dict[str, Any] = mask_manifest(template_of(item))
+        revisions.append(
+            Revision(
+                name=item["metadata"]["name"],
+                number=revision_number(item),
+                digest=digest,
+                template=masked,
+                ready=sum(is_ready(pod) and pod["metadata"]["name"] not in failing for pod in snapshot.pods_of(item)),
+                seen_well=digest in good,
+            )
+        )
+    return tuple(sorted(revisions, key=lambda revision: revision.number))
+
+
+def _event_line(event: dict[str, Any]) -> EventLine:
+    about = event.get("involvedObject") or {}
+    return EventLine(
+        about=clean(f"{about.get('kind', '')}/{about.get('name', '')}", 300),
+        type=clean(event.get("type"), 16),
+        reason=clean(event.get("reason"), 128),
+        message=mask_text(clean(event.get("message"))),
+        count=int(event.get("count") or 1),
+        last_seen=clean(event.get("lastTimestamp") or event.get("eventTime"), 40),
+    )
+
+
+def _of_repository(images: Iterable[str], registry: str, repository: str) -> list[str]:
+    kept = []
+    for text in images:
+        try:
+            image = parse_image(text)
+        except ImageReferenceError:
+            continue
+        if (image.registry, image.repository) == (registry, repository):
+            kept.append(str(image))
+    return kept

@@ -1,0 +1,72 @@
+"""Rules on what was asked, before anything is sent to the API server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION
+from incidents.health import timestamp
+from incidents.policy import Answer, Mode, Ruling
+from remediation.guardrails.view import View
+
+LONGEST_CLAIM = timedelta(hours=1)  # an `until` further off than any deadline of ours is not believed
+
+
+def mode(view: View) -> Iterator[Ruling]:
+    """observe refuses; suggest asks a person; auto leaves it to the other rules."""
+    match view.policy.mode:
+        case Mode.OBSERVE:
+            yield Ruling("mode", Answer.REFUSE, "mode observe: nothing is written")
+        case Mode.SUGGEST:
+            yield Ruling("mode", Answer.NEEDS_APPROVAL, "mode suggest: a person decides")
+        case Mode.AUTO:
+            yield Ruling("mode", Answer.ALLOW, "mode auto")
+
+
+def namespace(view: View) -> Iterator[Ruling]:
+    """Only namespaces the policy covers."""
+    if not view.policy.covers(view.proposal.target.namespace):
+        yield Ruling("namespace", Answer.REFUSE, f"namespace {view.proposal.target.namespace} is not to be touched")
+
+
+def confidence(view: View) -> Iterator[Ruling]:
+    """Nothing that is not certain enough."""
+    have, want = view.proposal.confidence, view.policy.min_confidence
+    if have < want:
+        yield Ruling("confidence", Answer.NEEDS_APPROVAL, f"confidence {have:.2f} is below {want:.2f}")
+
+
+def manager(view: View) -> Iterator[Ruling]:
+    """What an operator above would put back is not fought."""
+    if view.manager:
+        yield Ruling("manager", Answer.REFUSE, f"{view.manager} manages it and would put the change back")
+
+
+def terminating(view: View) -> Iterator[Ruling]:
+    """What is being deleted is left alone."""
+    if view.live["metadata"].get("deletionTimestamp"):
+        yield Ruling("terminating", Answer.REFUSE, "the object is being deleted")
+
+
+def paused(view: View) -> Iterator[Ruling]:
+    """A paused rollout is somebody's decision; a change would not roll out."""
+    if view.live.get("spec", {}).get("paused"):
+        yield Ruling("paused", Answer.REFUSE, "the rollout is paused")
+
+
+def edited_since(view: View) -> Iterator[Ruling]:
+    """The evidence must be about the spec that stands."""
+    generation = int(view.live["metadata"].get("generation", 0))
+    if generation != view.read_generation:
+        yield Ruling("edited-since", Answer.DEFER, "somebody has changed the spec since the evidence was read")
+
+
+def foreign_change(view: View) -> Iterator[Ruling]:
+    """Another fixer's change that is still being verified is waited for."""
+    annotations = view.live["metadata"].get("annotations") or {}
+    change, until = annotations.get(CHANGE_ANNOTATION), timestamp(annotations.get(UNTIL_ANNOTATION))
+    if change is None or until is None or change in {known.id for known in view.earlier}:
+        return
+    if until.tzinfo is not None and view.now < until < view.now + LONGEST_CLAIM:
+        yield Ruling("foreign-change", Answer.DEFER, f"change {str(change)[:64]} is being verified until {until}")

@@ -1,0 +1,37 @@
+"""What is done about changes that a crash left half-way, before anything else starts. Needs no LangGraph.
+
+Prepared: it was never sent, so it is abandoned. Sent: the object is searched for its id. Applied: the road goes
+on with its verification when the incident is taken up again.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from incidents.changes import Change, ChangeState
+from remediation.transaction import FateUnknown, NotApplied, Transaction
+from tools.cluster.reader import Reader
+from tools.cluster.transport import Transport
+from tools.cluster.writer import Writer
+from tools.store.sqlite import Store
+
+log = structlog.get_logger(__name__)
+
+
+async def recover(transport: Transport, reader: Reader, store: Store) -> list[Change]:
+    """Decide the fate of every unfinished change; answers those that stand and are not verified."""
+    transaction = Transaction(reader, Writer(transport), store)
+    for change in await store.changes_in(ChangeState.PREPARED):
+        await store.save_change(change.advance(ChangeState.ABANDONED))
+        await store.note(change.incident, "recovered", change=change.id, fate="never sent")
+    for change in await store.changes_in(ChangeState.SENT):
+        try:
+            await transaction.find_out(change, because="the program was interrupted")
+            fate = "applied"
+        except NotApplied:
+            fate = "never arrived"
+        except FateUnknown as error:
+            fate = str(error)
+        await store.note(change.incident, "recovered", change=change.id, fate=fate)
+        log.warning("change.recovered", incident=change.incident, change=change.id, fate=fate)
+    return await store.changes_in(ChangeState.APPLIED, ChangeState.SENT)

@@ -1,0 +1,130 @@
+"""Verification: did the change end the symptom it promised to end, and is the workload well?
+
+*Well*: rolled out, every replica ready, no restart and no finding for a settle time. *Better*: the promised
+symptom is gone, or more replicas are ready than before the incident's first change, but something still fails.
+*No better*: neither. *Cannot tell*: the cluster could not be read, or somebody else has changed the spec.
+Only pods of the present spec count: those of the broken one linger while a rollout replaces them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from evidence.snapshots import read_snapshot
+from incidents.changes import Change
+from incidents.health import Health, State, assess, pod_findings, restarts
+from incidents.incident import Result, Verification
+from incidents.snapshot import Snapshot
+from incidents.symptoms import Symptom
+from tools.clock import Clock
+from tools.cluster.errors import ClusterError
+from tools.cluster.reader import Reader
+
+LOOK_SECONDS = 1.0
+PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
+_COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP)
+UNREADABLE_LOOKS = 30  # consecutive looks that fail before verification says that it cannot tell
+
+log = structlog.get_logger(__name__)
+
+
+class Verifier:
+    """Watches one change until it can say what became of it; ``settle_seconds`` is how long well must last."""
+
+    def __init__(self, reader: Reader, clock: Clock, *, settle_seconds: float) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._settle_seconds = settle_seconds
+
+    async def verify(self, change: Change) -> Verification:
+        """The answer, by the change's own deadline at the latest."""
+        quiet = _Quiet()
+        unreadable = 0
+        while True:
+            now = self._clock.now()
+            try:
+                snapshot = await read_snapshot(self._reader, change.target, now=now)
+                unreadable = 0
+            except ClusterError as error:
+                unreadable += 1
+                if unreadable >= UNREADABLE_LOOKS or now >= change.deadline:
+                    return _verdict(Result.CANNOT_TELL, f"the cluster cannot be read: {error}")
+                await self._clock.sleep(LOOK_SECONDS)
+                continue
+            answer = self._look(change, snapshot, now, quiet)
+            if answer is not None:
+                return answer
+            await self._clock.sleep(LOOK_SECONDS)
+
+    def _look(self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet) -> Verification | None:
+        if snapshot is None:
+            return _verdict(Result.CANNOT_TELL, "the object is gone")
+        if int(snapshot.workload["metadata"].get("generation", 0)) != change.generation:
+            return _verdict(Result.CANNOT_TELL, "somebody else has changed the spec meanwhile", snapshot.ready)
+        health = assess(snapshot, now, self._clock.speed)
+        lasted = quiet.lasted(snapshot, health, now) * self._clock.speed
+        patient = change.proposal.ends in _COUNTED or lasted >= PATIENCE_SECONDS
+        if patient and promised_symptom_is_back(change, snapshot, now, self._clock.speed):
+            return _verdict(Result.NO_BETTER, f"{change.proposal.ends} again: {_first(health)}", health.ready)
+        settled = lasted >= self._settle_seconds
+        if health.state is State.WELL and settled:
+            return _verdict(Result.WELL, f"{health.ready} of {health.desired} ready, no restart since", health.ready)
+        if now >= change.deadline or (settled and _fails_otherwise(snapshot, now, self._clock.speed)):
+            return _at_the_end(change, snapshot, health, now, self._clock.speed)
+        return None
+
+
+class _Quiet:
+    """How long nothing has changed in what counts: health, ready pods, restarts of the present pods."""
+
+    def __init__(self) -> None:
+        self._since: datetime | None = None
+        self._seen: object = None
+
+    def lasted(self, snapshot: Snapshot, health: Health, now: datetime) -> float:
+        seen = (
+            health.state,
+            health.ready,
+            health.symptoms,
+            sorted((pod["metadata"]["uid"], restarts(pod)) for pod in snapshot.current_pods),
+        )
+        if seen != self._seen or self._since is None:
+            self._since, self._seen = now, seen
+        return (now - self._since).total_seconds()
+
+
+def promised_symptom_is_back(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> bool:
+    """Whether a pod of the present spec shows the symptom that the change promised to end."""
+    return any(
+        finding.symptom is change.proposal.ends
+        for pod in snapshot.current_pods
+        for finding in pod_findings(pod, now, speed)
+    )
+
+
+def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float) -> bool:
+    return any(True for pod in snapshot.current_pods for _ in pod_findings(pod, now, speed))
+
+
+def _at_the_end(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
+    gained = snapshot.ready - change.baseline.ready
+    if gained > 0:
+        return _verdict(Result.BETTER, f"{gained} more ready than before, but {_first(health)}", health.ready)
+    rolled_out = bool(snapshot.current_pods)
+    if rolled_out and not promised_symptom_is_back(change, snapshot, now, speed) and health.findings:
+        return _verdict(Result.BETTER, f"{change.proposal.ends} is gone, but {_first(health)}", health.ready)
+    return _verdict(Result.NO_BETTER, f"not well by the deadline: {_first(health)}", health.ready)
+
+
+def _first(health: Health) -> str:
+    if not health.findings:
+        return f"{health.ready} of {health.desired} ready"
+    finding = health.findings[0]
+    place = f" in {finding.pod}/{finding.container}".rstrip("/") if finding.pod else ""
+    return f"{finding.symptom}{place}: {finding.detail}"
+
+
+def _verdict(result: Result, detail: str, ready: int = 0) -> Verification:
+    return Verification(result=result, detail=detail, ready=ready)

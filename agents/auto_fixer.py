@@ -1,0 +1,119 @@
+"""AutoFixer: takes the current round's proposal down the road, and settles what has not helped."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from agents.standing import Standing, Turn
+from incidents.changes import Change, ChangeState
+from incidents.evidence import Evidence
+from incidents.incident import Outcome, Result, Round
+from incidents.policy import Answer, Mode
+from incidents.proposals import Proposal
+from remediation import Attempt, Remediation
+from remediation.undo import UndoRefused
+from tools.store.sqlite import Store
+
+log = structlog.get_logger(__name__)
+
+
+class AutoFixer:
+    """Does not decide what to change: playbooks and models propose, the guardrails dispose."""
+
+    def __init__(self, remediation: Remediation, store: Store) -> None:
+        self._remediation = remediation
+        self._store = store
+
+    async def work(self, standing: Standing, evidence: Evidence | None) -> Turn:
+        """One step: resume a verification, try the current proposal, or settle what stands."""
+        unverified = await self._unverified(standing)
+        if unverified is not None:
+            return await self._verify(standing, unverified)
+        current = standing.current
+        if current is not None and current.proposal is not None and not current.tried and evidence is not None:
+            return await self._try(standing, current, current.proposal, evidence)
+        return await self._settle(standing, "no further proposal")
+
+    async def _unverified(self, standing: Standing) -> Change | None:
+        """A change that was applied before this process looked: its verification goes on."""
+        for change in await self._store.changes(standing.incident.id):
+            entry = _round(standing, change.round)
+            if change.state is ChangeState.APPLIED and (entry is None or entry.verification is None):
+                return change
+        return None
+
+    async def _try(self, standing: Standing, current: Round, proposal: Proposal, evidence: Evidence) -> Turn:
+        stuck = await self._make_way(standing, proposal)
+        if stuck is not None:
+            return stuck
+        attempt = await self._remediation.attempt(standing.incident, proposal, evidence, round_number=current.number)
+        entry = msgspec.structs.replace(current, verdict=attempt.verdict, diff=attempt.diff)
+        if attempt.change is None:
+            return await self._not_applied(standing, entry, attempt)
+        entry = msgspec.structs.replace(entry, change=attempt.change.id, change_state=attempt.change.state)
+        await self._store.save_round(standing.incident.id, entry)
+        return await self._verify(standing, attempt.change, entry)
+
+    async def _make_way(self, standing: Standing, proposal: Proposal) -> Turn | None:
+        """Undo failed changes to other fields first; a change to the same field goes on from where it stands."""
+        for change in reversed([c for c in await self._store.changes(standing.incident.id) if c.stands]):
+            if change.proposal.paths == proposal.paths:
+                continue
+            try:
+                await self._remediation.undo(change)
+            except UndoRefused as error:
+                return Turn(text=f"Change {change.id} cannot be undone: {error}", outcome=Outcome.ESCALATED)
+        return None
+
+    async def _not_applied(self, standing: Standing, entry: Round, attempt: Attempt) -> Turn:
+        await self._store.save_round(standing.incident.id, entry)
+        said = "; ".join(f"{ruling.rule}: {ruling.reason}" for ruling in attempt.verdict.objections)
+        if attempt.verdict.answer is Answer.DEFER and standing.outcome is None and _first_deferral(standing):
+            return Turn(text=f"Deferred: {said}", entry=entry, again=True)
+        if any(entry.change_state is ChangeState.APPLIED for entry in standing.rounds):
+            settled = await self._settle(standing, said)
+            return msgspec.structs.replace(settled, entry=entry)
+        outcome = Outcome.OBSERVED if self._remediation.policy.mode is Mode.OBSERVE else Outcome.ESCALATED
+        return Turn(text=f"Not applied: {said}", entry=entry, outcome=outcome)
+
+    async def _verify(self, standing: Standing, change: Change, entry: Round | None = None) -> Turn:
+        change, verification = await self._remediation.verify(change)
+        entry = entry or _round(standing, change.round) or Round(number=change.round, proposal=change.proposal)
+        entry = msgspec.structs.replace(entry, change=change.id, change_state=change.state, verification=verification)
+        await self._store.save_round(standing.incident.id, entry)
+        text = f"{change.proposal.reason}: {verification.result} ({verification.detail})"
+        match verification.result:
+            case Result.WELL:
+                return Turn(text=text, entry=entry, outcome=Outcome.RESOLVED)
+            case Result.CANNOT_TELL:
+                return Turn(text=text, entry=entry, outcome=Outcome.ESCALATED)
+        if entry.number < self._remediation.policy.bounds.rounds:
+            return Turn(text=text, entry=entry, again=True)
+        settled = await self._settle(standing, text)
+        return msgspec.structs.replace(settled, entry=await self._refreshed(standing, entry))
+
+    async def _settle(self, standing: Standing, because: str) -> Turn:
+        settlement = await self._remediation.settle(standing.incident)
+        if settlement.kept:
+            kept = f"{because}. The changes stay: {settlement.because}"
+            return Turn(text=kept, outcome=Outcome.ESCALATED)
+        if settlement.undone:
+            undone = f"{because}. {len(settlement.undone)} change(s) undone"
+            return Turn(text=undone, outcome=Outcome.ROLLED_BACK)
+        return Turn(text=because, outcome=Outcome.ESCALATED)
+
+    async def _refreshed(self, standing: Standing, entry: Round) -> Round:
+        for change in await self._store.changes(standing.incident.id):
+            if change.id == entry.change:
+                entry = msgspec.structs.replace(entry, change_state=change.state)
+        await self._store.save_round(standing.incident.id, entry)
+        return entry
+
+
+def _round(standing: Standing, number: int) -> Round | None:
+    return next((entry for entry in standing.rounds if entry.number == number), None)
+
+
+def _first_deferral(standing: Standing) -> bool:
+    return not any(entry.verdict and entry.verdict.answer is Answer.DEFER for entry in standing.rounds)

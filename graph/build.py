@@ -1,0 +1,79 @@
+"""Building the graph: nodes, edges and nothing else. Dependencies are closed over; run context holds JSON only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from agents.auto_fixer import AutoFixer
+from agents.coder import Coder
+from agents.help_seeker import HelpSeeker
+from agents.researcher import Researcher
+from agents.standing import Agent
+from agents.supervisor import Supervisor
+from evidence.collector import Collector
+from graph.ending import Ending
+from graph.nodes import fixing, supervising, working
+from graph.observe import Observe
+from graph.state import State
+from remediation import Remediation
+from tools.cluster.owners import Owners
+from tools.cluster.reader import Reader
+from tools.store.sqlite import Store
+
+HOPS = 60  # nodes a run may pass; three rounds with every agent need fewer than thirty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything the nodes work with."""
+
+    reader: Reader
+    owners: Owners
+    store: Store
+    collector: Collector
+    remediation: Remediation
+    supervisor: Supervisor
+    researcher: Researcher
+    coder: Coder
+    help_seeker: HelpSeeker
+    now: Callable[[], datetime]
+
+
+def build_graph(
+    parts: Parts, checkpointer: BaseCheckpointSaver[Any] | None = None
+) -> CompiledStateGraph[State, None, State, State]:
+    """The compiled supervisor graph."""
+    ending = Ending(reader=parts.reader, store=parts.store, now=parts.now)
+    observe = Observe(
+        reader=parts.reader,
+        owners=parts.owners,
+        store=parts.store,
+        collector=parts.collector,
+        rounds=parts.remediation.policy.bounds.rounds,
+        now=parts.now,
+    )
+    graph = StateGraph(State)
+    graph.add_node("Observe", observe)
+    graph.add_node("Supervisor", supervising(parts.supervisor, ending))
+    graph.add_node("Researcher", working(Agent.RESEARCHER, parts.researcher, parts.store))
+    graph.add_node("Coder", working(Agent.CODER, parts.coder, parts.store))
+    graph.add_node("AutoFixer", fixing(AutoFixer(parts.remediation, parts.store), parts.store))
+    graph.add_node("HelpSeeker", working(Agent.HELP_SEEKER, parts.help_seeker, parts.store))
+    graph.add_edge(START, "Observe")
+    graph.add_edge("Observe", "Supervisor")
+    for agent in ("Researcher", "Coder", "HelpSeeker"):
+        graph.add_edge(agent, "Supervisor")
+    targets: dict[Hashable, str] = {agent.value: agent.value for agent in Agent}
+    graph.add_conditional_edges("Supervisor", _next, {**targets, Agent.FINISH.value: END})
+    return graph.compile(checkpointer=checkpointer, name="k8s-auto-fixer")
+
+
+def _next(state: State) -> str:
+    return state["next"]

@@ -1,0 +1,85 @@
+"""The agents as nodes: state in, state out. What an agent said becomes a message under its name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Literal, Protocol
+
+from langgraph.types import Command
+
+from agents.standing import Agent, Standing, Turn
+from agents.supervisor import Supervisor
+from graph.ending import Ending
+from graph.state import State, said, standing_of
+from incidents.codec import to_json
+from incidents.evidence import Evidence
+from incidents.objects import IncidentId
+from tools.store.sqlite import Store
+
+
+class Node(Protocol):
+    """A node: it is handed the state and answers what changes in it."""
+
+    def __call__(self, state: State) -> Awaitable[dict[str, Any]]:
+        """Do one step."""
+
+
+class FixingNode(Protocol):
+    """A node that also says where to go next."""
+
+    def __call__(self, state: State) -> Awaitable[Command[Literal["Observe", "Supervisor"]]]:
+        """Do one step."""
+
+
+class Worker(Protocol):
+    """An agent that works on what was read."""
+
+    async def work(self, standing: Standing, evidence: Evidence | None) -> Turn:
+        """Do its one kind of work."""
+
+
+def supervising(supervisor: Supervisor, ending: Ending) -> Node:
+    """The Supervisor as a node; when it says FINISH the incident's end is written down first."""
+
+    async def supervise(state: State) -> dict[str, Any]:
+        outcome = state.get("outcome") or {}
+        if "body" not in (state.get("incident") or {}) or outcome.get("shown"):
+            return {"next": Agent.FINISH.value}  # words that named nothing, or an incident that was only shown
+        standing = standing_of(state)
+        choice, reason, usage = await supervisor.next(standing, state.get("usage") or {})
+        if choice is Agent.FINISH:
+            await ending.write(standing)
+        text = f"{choice.value}: {reason}"
+        return {"next": choice.value, "usage": usage, "messages": [said("Supervisor", text)]}
+
+    return supervise
+
+
+def working(agent: Agent, worker: Worker, store: Store) -> Node:
+    """An agent as a node."""
+
+    async def work(state: State) -> dict[str, Any]:
+        standing = standing_of(state)
+        evidence = await store.latest_evidence(IncidentId(standing.incident.id))
+        turn = await worker.work(standing, evidence)
+        await store.note(standing.incident.id, agent.value, says=turn.text[:4000])
+        update: dict[str, Any] = {"messages": [said(agent.value, turn.text)]}
+        if turn.entry is not None:
+            kept = [entry for entry in state.get("rounds", []) if entry["number"] != turn.entry.number]
+            update["rounds"] = sorted([*kept, to_json(turn.entry)], key=lambda entry: entry["number"])
+        if turn.outcome is not None and standing.outcome is None:
+            update["outcome"] = {"outcome": turn.outcome.value, "summary": turn.text[:500]}
+        return update
+
+    return work
+
+
+def fixing(worker: Worker, store: Store) -> FixingNode:
+    """AutoFixer as a node: back to Observe when the world has changed and the work goes on."""
+    work = working(Agent.AUTO_FIXER, worker, store)
+
+    async def fix(state: State) -> Command[Literal["Observe", "Supervisor"]]:
+        update = await work(state)
+        return Command(goto="Supervisor" if update.get("outcome") else "Observe", update=update)
+
+    return fix

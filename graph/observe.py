@@ -1,0 +1,200 @@
+"""Observe: re-reads the world before anything is decided, and asks the playbooks.
+
+An event is a hint. Whoever enters here, from the scraper, from a notebook or in plain words, has the subject
+read again; what the playbooks say rests on that reading alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from langchain_core.messages import HumanMessage
+
+from evidence.collector import Collector, SubjectGone
+from graph.state import State, opening, said
+from incidents.codec import to_json
+from incidents.evidence import Evidence
+from incidents.health import State as HealthState
+from incidents.incident import Incident, Outcome, Round, Status
+from incidents.objects import IncidentId, ObjectRef, Uid, reference
+from incidents.proposals import Needs, Opinion, Silent
+from incidents.signals import Signal, Source
+from incidents.symptoms import symptom_of
+from incidents.words import PlainWords, UnclearWords, parse_words
+from playbooks import consult
+from tools.cluster.errors import NotFound
+from tools.cluster.owners import Owners
+from tools.cluster.reader import Reader
+from tools.store.sqlite import Store
+
+MORE_READINGS = 3  # how often playbooks may ask for more
+
+log = structlog.get_logger(__name__)
+
+
+class Observe:
+    """The graph's first node, and the first of every further round."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        owners: Owners,
+        store: Store,
+        collector: Collector,
+        rounds: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._reader = reader
+        self._owners = owners
+        self._store = store
+        self._collector = collector
+        self._rounds = rounds
+        self._now = now
+
+    async def __call__(self, state: State) -> dict[str, Any]:
+        """Read the world and say what it looks like."""
+        try:
+            incident, words = await self._incident(state)
+        except UnclearWords as error:
+            return _only_shown(f"I did not understand: {error}")
+        except NotFound as error:
+            return _only_shown(f"There is nothing to look at: {error}")
+        if words and incident.status is Status.HANDED_OVER:
+            done = {"summary": incident.summary, "shown": True}
+            text = f"{incident.subject} was handed over already ({incident.outcome}): {incident.summary}"
+            return {**_view(incident, []), "outcome": done, "messages": [opening(text)]}
+        try:
+            return await self._look(incident, first=bool(words) or not _continues(state, incident))
+        except SubjectGone:
+            text = f"{incident.subject} is gone"
+            outcome = {"outcome": Outcome.SUPPRESSED.value, "summary": text}
+            view = _view(incident, await self._store.rounds(incident.id))
+            return {**view, "outcome": outcome, "messages": [opening(text)]}
+
+    # --- who is meant
+
+    async def _incident(self, state: State) -> tuple[Incident, bool]:
+        """The incident to work on, and whether it came in as plain words."""
+        messages = state.get("messages", [])
+        last = messages[-1] if messages else None
+        if isinstance(last, HumanMessage):
+            return await self._from_words(parse_words(_text(last))), True
+        given = state.get("incident") or {}
+        found = await self._store.incident(IncidentId(str(given.get("id", ""))))
+        if found is None:
+            raise UnclearWords("the input names no incident of this store and no workload in plain words")
+        return found, False
+
+    async def _from_words(self, words: PlainWords) -> Incident:
+        target = await self._reader.get(words.kind, words.namespace, words.name)
+        about = reference({"apiVersion": words.kind.api_version, "kind": words.kind.kind, **target})
+        subject = await self._owners.subject(about)
+        if subject is None:
+            raise UnclearWords(f"{about} belongs to nothing this program works on")
+        incident, _ = await self._store.open_or_join(subject, spoken_signal(about, words.event, self._now()))
+        return incident
+
+    # --- what it looks like
+
+    async def _look(self, incident: Incident, *, first: bool) -> dict[str, Any]:
+        good = await self._store.good_revisions(incident.subject)
+        evidence = await self._collector.collect(incident.subject, good=good)
+        rounds = await self._store.rounds(incident.id)
+        changed = any(change.stands for change in await self._store.changes(incident.id))
+        if evidence.health.state is not HealthState.FAILING and not changed:
+            return await self._not_failing(incident, evidence, rounds, first)
+        answer, evidence = await self._ask_playbooks(evidence, rounds)
+        number = len(rounds) + (0 if rounds and not rounds[-1].tried else 1)
+        await self._store.save_evidence(incident.id, number, evidence)
+        if number <= self._rounds:
+            rounds = [*rounds[: number - 1], _round(number, answer)]
+            await self._store.save_round(incident.id, rounds[-1])
+        text = _describe(evidence, answer)
+        await self._store.note(incident.id, "observed", round=number, health=evidence.health, says=text)
+        log.info("incident.observed", incident=incident.id, subject=str(incident.subject), round=number)
+        message = opening(text) if first else said("Observe", text)
+        return {**_view(incident, rounds, evidence), "messages": [message]}
+
+    async def _ask_playbooks(self, evidence: Evidence, rounds: list[Round]) -> tuple[Silent | Opinion, Evidence]:
+        for _ in range(MORE_READINGS):
+            answer = consult(evidence, rounds)
+            if not isinstance(answer, Needs):
+                return answer, evidence
+            evidence = await self._collector.answer(evidence, answer.wants)
+        answer = consult(evidence, rounds)
+        return (Silent("the playbooks keep asking for more") if isinstance(answer, Needs) else answer), evidence
+
+    async def _not_failing(
+        self, incident: Incident, evidence: Evidence, rounds: list[Round], first: bool
+    ) -> dict[str, Any]:
+        health = evidence.health
+        text = f"{incident.subject} is {health.state}: {health.ready} of {health.desired} ready, nothing fails"
+        await self._store.save_evidence(incident.id, len(rounds) + 1, evidence)
+        await self._store.note(incident.id, "observed", health=health, says=text)
+        outcome = {"outcome": Outcome.SUPPRESSED.value, "summary": text}
+        message = opening(text) if first else said("Observe", text)
+        return {**_view(incident, rounds, evidence), "outcome": outcome, "messages": [message]}
+
+
+def spoken_signal(about: ObjectRef, event: str, now: datetime, source: Source = Source.WORDS) -> Signal:
+    """What a person says they saw, as a signal."""
+    reason = next((r for r in ("BackOff", "Failed") if symptom_of(r, event) != "other"), "Reported")
+    return Signal(
+        about=about,
+        reason=reason,
+        symptom=symptom_of(reason, event),
+        message=event[:1024],
+        first_seen=now,
+        last_seen=now,
+        source=source,
+        event_uid=Uid(""),
+    )
+
+
+def _text(message: HumanMessage) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    return " ".join(str(part.get("text", "")) for part in message.content if isinstance(part, dict))
+
+
+def _continues(state: State, incident: Incident) -> bool:
+    """Whether this thread has observed this incident before."""
+    body = (state.get("incident") or {}).get("body") or {}
+    return bool(body.get("id") == incident.id and state.get("messages"))
+
+
+def _round(number: int, answer: Silent | Opinion) -> Round:
+    if isinstance(answer, Silent):
+        return Round(number=number)
+    return Round(number=number, diagnosis=answer.diagnosis, proposal=answer.proposal)
+
+
+def _describe(evidence: Evidence, answer: Silent | Opinion) -> str:
+    health = evidence.health
+    found = "; ".join(f"{f.symptom} in {f.pod or 'the workload'}: {f.detail[:160]}" for f in health.findings[:3])
+    head = f"{evidence.subject}: {health.state}, {health.ready} of {health.desired} ready. {found}"
+    if isinstance(answer, Silent):
+        return f"{head}\nNo playbook is certain: {answer.because}"
+    return f"{head}\n{answer.diagnosis.cause} ({answer.diagnosis.confidence:.2f}): {answer.proposal.reason}"
+
+
+def _view(incident: Incident, rounds: list[Round], evidence: Evidence | None = None) -> dict[str, Any]:
+    return {
+        "incident": {
+            "id": incident.id,
+            "title": incident.title,
+            "body": to_json(incident),
+            "has_logs": bool(evidence and evidence.logs),
+        },
+        "rounds": [to_json(entry) for entry in rounds],
+        "outcome": None,
+    }
+
+
+def _only_shown(text: str) -> dict[str, Any]:
+    """There is nothing to work on: the run says so and ends."""
+    return {"outcome": {"summary": text, "shown": True}, "messages": [opening(text)]}

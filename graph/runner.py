@@ -1,0 +1,132 @@
+"""Running the graph on one incident, and the fallback when the graph itself fails.
+
+One run a subject at a time: a lease in the store, kept alive while the run lasts, excludes other processes on
+the same store. LangGraph gives no lock on a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import msgspec
+import structlog
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+
+from graph.build import HOPS
+from graph.state import State
+from incidents.incident import Incident, Outcome, Status
+from tools.clock import Clock
+from tools.cluster.errors import Busy, Unreachable
+from tools.notify.contract import Notice, Section
+from tools.notify.outbox import Outbox
+from tools.store.sqlite import Store
+
+LEASE_SECONDS = 30.0  # real seconds; extended every third of it while a run lasts
+
+log = structlog.get_logger(__name__)
+Progress = Callable[[Incident, str, str], None]  # incident, node, what it said
+
+
+class InFlight(Exception):
+    """Another run has this subject."""
+
+
+class TryLater(Exception):
+    """The API server could not be reached or was too busy; nothing is decided."""
+
+
+class Runner:
+    """Runs incidents through the graph."""
+
+    def __init__(
+        self,
+        graph: CompiledStateGraph[State, None, State, State],
+        *,
+        store: Store,
+        outbox: Outbox,
+        clock: Clock,
+        holder: str,
+        progress: Progress | None = None,
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._outbox = outbox
+        self._clock = clock
+        self._holder = holder
+        self._progress = progress
+
+    async def run(self, incident: Incident) -> Incident:
+        """Work on one incident until FINISH, and answer how it stands then.
+
+        Raises InFlight when another run has its subject, TryLater when the API server is away.
+        """
+        async with self._lease(incident):
+            try:
+                await self._stream(incident)
+            except (Busy, Unreachable) as error:
+                raise TryLater(str(error)) from error
+            except Exception as error:
+                log.exception("incident.run_failed", incident=incident.id)
+                await self._give_up(incident, error)
+        return await self._store.incident(incident.id) or incident
+
+    async def _stream(self, incident: Incident) -> None:
+        config: RunnableConfig = {"configurable": {"thread_id": incident.id}, "recursion_limit": HOPS}
+        start = cast("State", {"incident": {"id": incident.id}, "outcome": None})
+        async for update in self._graph.astream(start, config, stream_mode="updates", durability="sync"):
+            for node, change in update.items():
+                self._tell(incident, node, change)
+
+    def _tell(self, incident: Incident, node: str, change: Any) -> None:
+        messages = (change or {}).get("messages") or () if isinstance(change, dict) else ()
+        for message in messages:
+            if self._progress is not None:
+                self._progress(incident, node, str(message.content))
+
+    async def _give_up(self, incident: Incident, error: Exception) -> None:
+        """The graph failed: nothing more is tried, and a person is told without it."""
+        said = f"{type(error).__name__}: {error}"[:500]
+        present = await self._store.incident(incident.id) or incident
+        ended = msgspec.structs.replace(
+            present,
+            status=Status.HANDED_OVER,
+            outcome=Outcome.FAILED,
+            summary=f"the work on it failed: {said}",
+            ended_at=self._clock.now(),
+        )
+        await self._store.save_incident(ended)
+        standing = [change for change in await self._store.changes(incident.id) if change.stands]
+        lines = (f"{present.last_signal.reason}: {present.last_signal.message}", said)
+        kept = tuple(f"change {change.id} on {change.target} stands unverified" for change in standing)
+        notice = Notice(
+            key=f"{incident.id}/handed-over",
+            title=f"Could not be worked on, needs a person: {incident.subject}",
+            sections=(Section(lines=lines), *((Section(lines=kept),) if kept else ())),
+            severity="critical",
+            incident=incident.id,
+        )
+        await self._store.enqueue(notice)
+        await self._store.note(incident.id, "failed", error=said)
+        await self._outbox.deliver()
+
+    @asynccontextmanager
+    async def _lease(self, incident: Incident) -> AsyncIterator[None]:
+        key = f"subject/{incident.subject.key}"
+        if not await self._store.acquire_lease(key, self._holder, seconds=LEASE_SECONDS):
+            raise InFlight(f"{incident.subject} is being worked on by another run")
+        keeper = asyncio.create_task(self._keep(key))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            await asyncio.shield(self._store.release_lease(key, self._holder))
+
+    async def _keep(self, key: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            await self._store.acquire_lease(key, self._holder, seconds=LEASE_SECONDS)

@@ -1,0 +1,1 @@
+"""Settings and the composition root: where the command line, notebooks and Studio get their objects from."""

@@ -1,0 +1,179 @@
+"""The composition root: from settings to a running set of objects, and their orderly end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+# Decided before LangGraph is imported: checkpoints decode to known types only, and nothing phones home.
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+os.environ.setdefault("LANGSMITH_TRACING", "false")
+
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.graph.state import CompiledStateGraph
+
+from agents.coder import Coder
+from agents.help_seeker import HelpSeeker
+from agents.researcher import Researcher
+from agents.supervisor import Supervisor
+from app.outside import open_notifier, open_registry, open_search, supervisor_model
+from app.settings import Settings
+from app.version import USER_AGENT
+from evidence.collector import Collector
+from graph.build import Parts, build_graph
+from graph.runner import Progress, Runner
+from graph.state import State
+from incidents.objects import ClusterId
+from incidents.policy import Policy
+from remediation import open_remediation
+from remediation.recover import recover
+from scraper.daemon import Daemon, DaemonParts
+from tools.clock import Clock
+from tools.cluster.owners import Owners
+from tools.cluster.reader import Reader
+from tools.cluster.transport import Transport, connect
+from tools.notify import Notifier
+from tools.notify.outbox import Outbox
+from tools.sandbox.checked import CheckedSandbox
+from tools.store.sqlite import Store, open_store
+
+Graph = CompiledStateGraph[State, None, State, State]
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """Everything that works together on one cluster."""
+
+    settings: Settings
+    policy: Policy
+    clock: Clock
+    cluster: ClusterId
+    transport: Transport
+    reader: Reader
+    owners: Owners
+    store: Store
+    outbox: Outbox
+    graph: Graph
+    runner: Runner
+
+    def daemon(self) -> Daemon:
+        """A daemon on this app's objects."""
+        parts = DaemonParts(
+            reader=self.reader,
+            owners=self.owners,
+            store=self.store,
+            runner=self.runner,
+            outbox=self.outbox,
+            policy=self.policy,
+            clock=self.clock,
+            cluster=self.cluster,
+            grace_seconds=self.settings.grace_seconds,
+            settle_seconds=self.settings.settle_seconds,
+            workers=self.settings.workers,
+        )
+        return Daemon(parts, monotonic=time.monotonic)
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    *,
+    kubeconfig: Mapping[str, Any] | None = None,
+    speed: float = 1.0,
+    progress: Progress | None = None,
+    notifier: Notifier | None = None,
+) -> AsyncIterator[App]:
+    """Open everything. ``kubeconfig`` is the content of one, in place of the file in the settings.
+
+    ``speed`` is that of an embedded cluster. Raises ClusterError when the cluster cannot be reached or refuses,
+    StoreError when the store cannot be used; changes that a crash left half-way are decided before this answers.
+    """
+    clock = Clock(speed)
+    async with AsyncExitStack() as stack:
+        transport = await connect(
+            user_agent=USER_AGENT,
+            kubeconfig=kubeconfig if kubeconfig is not None else settings.kubeconfig,
+            context=settings.context,
+            in_cluster=settings.in_cluster,
+        )
+        stack.push_async_callback(transport.aclose)
+        reader = Reader(transport)
+        cluster = await reader.cluster_id()
+        store = await stack.enter_async_context(open_store(settings.store, now=clock.now))
+        await recover(transport, reader, store)
+        yield await _assemble(
+            stack, settings, clock, transport, reader, cluster, store, progress=progress, notifier=notifier
+        )
+
+
+async def _assemble(
+    stack: AsyncExitStack,
+    settings: Settings,
+    clock: Clock,
+    transport: Transport,
+    reader: Reader,
+    cluster: ClusterId,
+    store: Store,
+    *,
+    progress: Progress | None,
+    notifier: Notifier | None,
+) -> App:
+    policy = policy_of(settings)
+    holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    registry = await open_registry(stack, settings)
+    owners = Owners(reader, cluster)
+    outbox = Outbox(store, notifier or open_notifier(settings))
+    sandbox = await stack.enter_async_context(CheckedSandbox())
+    saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(settings.checkpoints)))
+    remediation = open_remediation(
+        transport,
+        reader,
+        store,
+        policy=policy,
+        clock=clock,
+        settle_seconds=settings.settle_seconds,
+        holder=holder,
+    )
+    parts = Parts(
+        reader=reader,
+        owners=owners,
+        store=store,
+        collector=Collector(reader, now=clock.now, speed=clock.speed, registry=registry),
+        remediation=remediation,
+        supervisor=Supervisor(supervisor_model(settings), method=settings.model_method),
+        researcher=Researcher(await open_search(stack, settings)),
+        coder=Coder(sandbox),
+        help_seeker=HelpSeeker(store, outbox, policy.mode),
+        now=clock.now,
+    )
+    graph = build_graph(parts, saver)
+    runner = Runner(graph, store=store, outbox=outbox, clock=clock, holder=holder, progress=progress)
+    return App(
+        settings=settings,
+        policy=policy,
+        clock=clock,
+        cluster=cluster,
+        transport=transport,
+        reader=reader,
+        owners=owners,
+        store=store,
+        outbox=outbox,
+        graph=graph,
+        runner=runner,
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy that the settings describe."""
+    return Policy(
+        mode=settings.mode,
+        namespaces=settings.namespaces,
+        excluded_namespaces=settings.excluded_namespaces,
+        min_confidence=settings.min_confidence,
+    )

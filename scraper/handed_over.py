@@ -1,0 +1,107 @@
+"""Incidents that a person has: nothing is tried, asked or sent again until the world says otherwise.
+
+That is: the subject is well and stays so (closed, told once), it is gone, or somebody else has changed its spec
+(closed, and a new incident that names this one is opened if it still fails).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from evidence.snapshots import read_snapshot
+from incidents.health import State, assess, restarts
+from incidents.incident import Incident, Status
+from incidents.signals import Signal
+from incidents.snapshot import Snapshot
+from tools.clock import Clock
+from tools.cluster.errors import ClusterError
+from tools.cluster.reader import Reader
+from tools.notify.contract import Notice, Section
+from tools.notify.outbox import Outbox
+from tools.store.sqlite import Store
+
+log = structlog.get_logger(__name__)
+
+
+class HandedOver:
+    """Looks at every handed-over incident from time to time. ``settle_seconds``: how long well must last."""
+
+    def __init__(self, *, reader: Reader, store: Store, outbox: Outbox, clock: Clock, settle_seconds: float) -> None:
+        self._reader = reader
+        self._store = store
+        self._outbox = outbox
+        self._clock = clock
+        self._settle_seconds = settle_seconds
+        self._well_since: dict[str, tuple[datetime, int]] = {}
+
+    async def review(self) -> list[Incident]:
+        """One look at each; answers the incidents that were opened because somebody has changed something."""
+        opened = []
+        for incident in await self._store.incidents(Status.HANDED_OVER):
+            try:
+                successor = await self._review(incident)
+            except ClusterError as error:
+                log.warning("handed_over.unread", incident=incident.id, error=str(error))
+                continue
+            if successor is not None:
+                opened.append(successor)
+        return opened
+
+    async def _review(self, incident: Incident) -> Incident | None:
+        snapshot = await read_snapshot(self._reader, incident.subject.ref, now=self._clock.now())
+        if snapshot is None:
+            await self._close(incident, f"{incident.subject} is gone")
+            return None
+        health = assess(snapshot, self._clock.now(), self._clock.speed)
+        if health.state is State.WELL:
+            if self._has_lasted(incident, snapshot):
+                await self._close(incident, f"{incident.subject} is well: {health.ready} of {health.desired} ready")
+            return None
+        self._well_since.pop(incident.id, None)
+        if not _changed(incident, snapshot) or health.state is not State.FAILING:
+            return None
+        await self._close(incident, f"somebody has changed {incident.subject}", tell=False)
+        successor, _ = await self._store.open_or_join(
+            incident.subject, _again(incident.last_signal, self._clock.now()), follows=incident.id
+        )
+        await self._store.note(successor.id, "opened", follows=incident.id)
+        return successor
+
+    def _has_lasted(self, incident: Incident, snapshot: Snapshot) -> bool:
+        now, count = self._clock.now(), sum(restarts(pod) for pod in snapshot.live_pods)
+        since, restarted = self._well_since.get(incident.id, (now, -1))
+        if restarted != count:
+            self._well_since[incident.id] = (now, count)
+            return False
+        return (now - since).total_seconds() >= self._settle_seconds / self._clock.speed
+
+    async def _close(self, incident: Incident, summary: str, *, tell: bool = True) -> None:
+        self._well_since.pop(incident.id, None)
+        present = await self._store.incident(incident.id) or incident
+        closed = msgspec.structs.replace(present, status=Status.CLOSED, ended_at=self._clock.now())
+        await self._store.save_incident(closed)
+        await self._store.note(incident.id, "closed", because=summary)
+        log.info("incident.closed", incident=incident.id, subject=str(incident.subject), because=summary)
+        if tell:
+            notice = Notice(
+                key=f"{incident.id}/closed",
+                title=f"Over: {incident.subject}",
+                sections=(Section(lines=(summary,)),),
+                severity="info",
+                incident=incident.id,
+            )
+            await self._store.enqueue(notice)
+            await self._outbox.deliver()
+
+
+def _changed(incident: Incident, snapshot: Snapshot) -> bool:
+    """Whether somebody has changed the subject since it was handed over; 0 means that it was not known then."""
+    generation = int(snapshot.workload["metadata"].get("generation", 0))
+    return bool(incident.generation) and generation != incident.generation
+
+
+def _again(signal: Signal, now: datetime) -> Signal:
+    return msgspec.structs.replace(signal, first_seen=now, last_seen=now, count=1)

@@ -1,0 +1,148 @@
+"""What has to be true, and what is added, before a new object reaches its strategy: the admission
+plugins that are always on.
+
+NamespaceLifecycle, ServiceAccount, Priority and DefaultTolerationSeconds of Kubernetes v1.36, and the
+allocation of service addresses. Quotas, limit ranges, pod security and webhooks are not here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from simulator.apiserver import status_errors
+from simulator.apiserver.kinds import NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT, Kind
+from simulator.apiserver.names import generated
+from simulator.apiserver.objects import Object, items_at, metadata, name_of, namespace_of
+from simulator.apiserver.store import Store
+from simulator.apiserver.strategies import service as services
+from simulator.apiserver.strategies.pod_defaults import containers, default_pod_spec
+
+PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
+_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where pods find their token
+_TOKEN_SECONDS = 3607
+_ACCOUNT_ATTEMPTS = 10
+_ACCOUNT_WAIT_SECONDS = 0.1
+_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+class Admission:
+    """Judges and completes new objects; `sleep` waits in real seconds."""
+
+    def __init__(
+        self, store: Store, *, rng: Random, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._store = store
+        self._rng = rng
+        self._sleep = sleep
+
+    async def admit_create(self, kind: Kind, body: Object) -> None:
+        """Completes `body` in place. Raises StatusError 403 or 404."""
+        if kind.namespaced:
+            self._check_namespace(kind, body)
+        if kind is POD:
+            await self._admit_pod(body)
+        elif kind is SERVICE:
+            self.allocate_service(body)
+
+    def admit_delete(self, kind: Kind, name: str) -> None:
+        """Raises StatusError 403 for what must not go."""
+        if kind is NAMESPACE and name in PROTECTED_NAMESPACES:
+            raise status_errors.forbidden(kind, name, "this namespace may not be deleted")
+
+    def allocate_service(self, body: Object) -> None:
+        """Gives a service its address and node ports."""
+        addresses, ports = services.taken(
+            one.body for one in self._store.of(SERVICE).all() if not _same(one.body, body)
+        )
+        services.allocate(body, addresses, ports, self._rng)
+
+    def _check_namespace(self, kind: Kind, body: Object) -> None:
+        space = namespace_of(body)
+        found = self._store.of(NAMESPACE).get("", space)
+        if found is None:
+            raise status_errors.not_found(NAMESPACE, space)
+        if "deletionTimestamp" not in metadata(found.body):
+            return
+        why = f"unable to create new content in namespace {space} because it is being terminated"
+        cause = {
+            "reason": "NamespaceTerminating",
+            "message": f"namespace {space} is being terminated",
+            "field": "metadata.namespace",
+        }
+        raise status_errors.forbidden(kind, name_of(body), why, causes=[cause])
+
+    async def _admit_pod(self, pod: Object) -> None:
+        spec = pod["spec"]
+        spec["serviceAccountName"] = spec["serviceAccount"] = spec.get("serviceAccountName") or "default"
+        account = await self._service_account(pod, spec["serviceAccountName"])
+        mounts = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken", True))
+        if mounts:
+            self._mount_token(spec)
+        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+            spec["imagePullSecrets"] = account["imagePullSecrets"]
+        spec.setdefault("priority", 0)
+        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        _tolerate_lost_nodes(spec)
+
+    async def _service_account(self, pod: Object, name: str) -> Object:
+        """The account; the default one of a new namespace is waited for a second, as the real plugin does."""
+        space = namespace_of(pod)
+        for _ in range(_ACCOUNT_ATTEMPTS if name == "default" else 1):
+            found = self._store.of(SERVICE_ACCOUNT).get(space, name)
+            if found is not None:
+                return found.body
+            if name == "default":
+                await self._sleep(_ACCOUNT_WAIT_SECONDS)
+        why = f'error looking up service account {space}/{name}: serviceaccount "{name}" not found'
+        raise status_errors.forbidden(POD, name_of(pod), why)
+
+    def _mount_token(self, spec: Object) -> None:
+        volume = next((one["name"] for one in items_at(spec, "volumes") if _is_token(one)), None)
+        bare = [one for one in containers(spec) if not _has_token(one)]
+        if not bare:
+            return
+        if volume is None:
+            volume = generated("kube-api-access-", self._rng)
+            spec["volumes"] = [*(spec.get("volumes") or []), {"name": volume, "projected": _token_sources()}]
+        for container in bare:
+            mount = {"name": volume, "mountPath": _TOKEN_PATH, "readOnly": True}
+            container["volumeMounts"] = [*(container.get("volumeMounts") or []), mount]
+        default_pod_spec(spec)
+
+
+def _same(one: Object, other: Object) -> bool:
+    return name_of(one) == name_of(other) and namespace_of(one) == namespace_of(other)
+
+
+def _is_token(volume: Object) -> bool:
+    return str(volume.get("name", "")).startswith("kube-api-access-")
+
+
+def _has_token(container: Object) -> bool:
+    return any(one.get("mountPath") == _TOKEN_PATH for one in items_at(container, "volumeMounts"))
+
+
+def _token_sources() -> Object:
+    """Token, root certificate and namespace, as `TokenVolumeSource` of the real plugin lists them."""
+    field = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    return {
+        "sources": [
+            {"serviceAccountToken": {"expirationSeconds": _TOKEN_SECONDS, "path": "token"}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [field]}},
+        ],
+        "defaultMode": 420,
+    }
+
+
+def _tolerate_lost_nodes(spec: Object) -> None:
+    tolerations = list(spec.get("tolerations") or [])
+    for taint in _TAINTS:
+        if not any(
+            one.get("key") in (taint, None, "") and one.get("effect") in ("NoExecute", None, "")
+            for one in tolerations
+        ):
+            tolerations.append(
+                {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            )
+    spec["tolerations"] = tolerations

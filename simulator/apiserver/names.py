@@ -1,0 +1,88 @@
+"""Names, labels and generated suffixes: the forms that Kubernetes accepts and the words it refuses
+with.
+
+Source: `k8s.io/apimachinery/pkg/util/validation` and `k8s.io/apiserver/pkg/storage/names`, Kubernetes
+v1.36.
+"""
+
+import re
+from collections.abc import Iterator
+from random import Random
+
+from simulator.apiserver.field_errors import FieldError, invalid_value
+from simulator.apiserver.objects import Object
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_LABEL_FORM = re.compile(_LABEL)
+_SUBDOMAIN_FORM = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_DNS_1035_FORM = re.compile("[a-z]([-a-z0-9]*[a-z0-9])?")
+_QUALIFIED_FORM = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_LONGEST_BASE = 58
+
+_ENDS = "and must start and end with an alphanumeric character"
+_WORDS = "alphanumeric characters, '-', '_' or '.',"
+DNS_LABEL_MESSAGE = (
+    f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_ENDS} "
+    "(e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+SUBDOMAIN_MESSAGE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    f"{_ENDS} (e.g. 'example.com', regex used for validation is "
+    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+DNS_1035_MESSAGE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+    "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+    "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+_VALUE_MESSAGE = (
+    f"a valid label must be an empty string or consist of {_WORDS} {_ENDS} (e.g. 'MyValue',  or 'my_value',  "
+    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+_KEY_MESSAGE = (
+    f"name part must consist of {_WORDS} {_ENDS} (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+    "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+
+
+def is_dns_label(name: str) -> bool:
+    return len(name) <= 63 and _LABEL_FORM.fullmatch(name) is not None
+
+
+def is_dns_1035_label(name: str) -> bool:
+    return len(name) <= 63 and _DNS_1035_FORM.fullmatch(name) is not None
+
+
+def is_subdomain(name: str) -> bool:
+    return len(name) <= 253 and _SUBDOMAIN_FORM.fullmatch(name) is not None
+
+
+def name_problem(name: str, form: str) -> str | None:
+    """Why a name is not of the form ("subdomain", "label" or "dns-1035"); None if it is."""
+    checks = {
+        "label": (is_dns_label, DNS_LABEL_MESSAGE, 63),
+        "dns-1035": (is_dns_1035_label, DNS_1035_MESSAGE, 63),
+        "subdomain": (is_subdomain, SUBDOMAIN_MESSAGE, 253),
+    }
+    accepts, message, longest = checks[form]
+    if accepts(name):
+        return None
+    return f"must be no more than {longest} characters" if len(name) > longest else message
+
+
+def generated(base: str, rng: Random) -> str:
+    """A name from `metadata.generateName`: five letters that spell nothing."""
+    return base[:_LONGEST_BASE] + "".join(rng.choice(_SUFFIX_LETTERS) for _ in range(5))
+
+
+def label_errors(labels: Object | None, field: str) -> Iterator[FieldError]:
+    """What is wrong with a map of labels."""
+    for key, value in (labels or {}).items():
+        prefix, slash, name = key.rpartition("/")
+        if len(name) > 63 or not _QUALIFIED_FORM.fullmatch(name) or (slash and not is_subdomain(prefix)):
+            yield invalid_value(field, key, _KEY_MESSAGE)
+        if len(value) > 63:
+            yield invalid_value(field, value, "must be no more than 63 characters")
+        elif value and not _QUALIFIED_FORM.fullmatch(value):
+            yield invalid_value(field, value, _VALUE_MESSAGE)

@@ -1,0 +1,130 @@
+"""Whether a body has the JSON types that its kind's fields have; the counterpart of decoding into a Go
+struct.
+
+A shape is `QUANTITY`, a type (`str`, `int`, `bool`, `dict` for any object), a one-element list (a list of that
+shape), or a dictionary of known fields; fields that a shape does not name pass. Null passes everywhere,
+as it does in Go.
+"""
+
+from typing import Any
+
+from simulator.apiserver.quantity import QuantityError, parse
+
+STRINGS: dict[str, Any] = {"*": str}
+QUANTITY = object()
+QUANTITIES: dict[str, Any] = {"*": QUANTITY}
+
+METADATA: dict[str, Any] = {
+    "name": str,
+    "generateName": str,
+    "namespace": str,
+    "uid": str,
+    "resourceVersion": str,
+    "labels": STRINGS,
+    "annotations": STRINGS,
+    "finalizers": [str],
+    "ownerReferences": [{"apiVersion": str, "kind": str, "name": str, "uid": str, "controller": bool}],
+}
+SELECTOR: dict[str, Any] = {
+    "matchLabels": STRINGS,
+    "matchExpressions": [{"key": str, "operator": str, "values": [str]}],
+}
+_RESOURCES: dict[str, Any] = {"limits": QUANTITIES, "requests": QUANTITIES}
+_PROBE: dict[str, Any] = {
+    "httpGet": {"path": str, "port": (int, str), "scheme": str},
+    "tcpSocket": {"port": (int, str)},
+    "exec": {"command": [str]},
+    "grpc": {"port": int},
+    "periodSeconds": int,
+    "timeoutSeconds": int,
+    "initialDelaySeconds": int,
+    "failureThreshold": int,
+    "successThreshold": int,
+}
+_CONTAINER: dict[str, Any] = {
+    "name": str,
+    "image": str,
+    "command": [str],
+    "args": [str],
+    "workingDir": str,
+    "imagePullPolicy": str,
+    "env": [{"name": str, "value": str, "valueFrom": dict}],
+    "envFrom": [dict],
+    "ports": [{"name": str, "containerPort": int, "hostPort": int, "protocol": str}],
+    "resources": _RESOURCES,
+    "volumeMounts": [{"name": str, "mountPath": str, "readOnly": bool, "subPath": str}],
+    "livenessProbe": _PROBE,
+    "readinessProbe": _PROBE,
+    "startupProbe": _PROBE,
+    "lifecycle": dict,
+    "securityContext": dict,
+}
+POD_SPEC: dict[str, Any] = {
+    "containers": [_CONTAINER],
+    "initContainers": [_CONTAINER],
+    "volumes": [{"name": str}],
+    "nodeName": str,
+    "nodeSelector": STRINGS,
+    "serviceAccountName": str,
+    "restartPolicy": str,
+    "terminationGracePeriodSeconds": int,
+    "imagePullSecrets": [dict],
+    "tolerations": [dict],
+    "securityContext": dict,
+    "affinity": dict,
+}
+TEMPLATE: dict[str, Any] = {"metadata": METADATA, "spec": POD_SPEC}
+
+_WORDS: dict[type, str] = {
+    str: "string",
+    int: "int32",
+    bool: "bool",
+    dict: "struct",
+    list: "slice",
+    float: "float64",
+}
+
+
+def mismatch(value: Any, shape: Any, path: str) -> str | None:
+    """The first field that has another type, in the decoder's words; None if all fit."""
+    if value is None:
+        return None
+    if shape is QUANTITY:
+        return _not_a_quantity(value)
+    if isinstance(shape, dict):
+        return _in_object(value, shape, path)
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return _wrong(value, list, path)
+        return next((bad for one in value if (bad := mismatch(one, shape[0], path))), None)
+    accepted = shape if isinstance(shape, tuple) else (shape,)
+    if isinstance(value, accepted) and not (isinstance(value, bool) and bool not in accepted):
+        return None
+    return _wrong(value, accepted[0], path)
+
+
+def _in_object(value: Any, shape: dict[str, Any], path: str) -> str | None:
+    if not isinstance(value, dict):
+        return _wrong(value, dict, path)
+    anything = shape.get("*")
+    for key, inner in value.items():
+        expected = shape.get(key, anything)
+        if expected is None:
+            continue
+        bad = mismatch(inner, expected, f"{path}.{key}")
+        if bad:
+            return bad
+    return None
+
+
+def _not_a_quantity(value: Any) -> str | None:
+    try:
+        parse(value)
+    except QuantityError as error:
+        return str(error)
+    return None
+
+
+def _wrong(value: Any, expected: type, path: str) -> str:
+    found = {str: "string", bool: "bool", dict: "object", list: "array"}.get(type(value), "number")
+    return f"json: cannot unmarshal {found} into Go struct field {path} of type {_WORDS[expected]}"

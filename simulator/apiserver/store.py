@@ -1,0 +1,171 @@
+"""The one store of everything: objects by kind, namespace and name, one version counter, and a bounded
+memory of changes.
+
+Owns identity of versions: every write of any kind takes the next number of one counter, as etcd's
+revision does, and encodes the object once; lists, gets and all watches send those bytes. It knows no
+policy: defaults, validation, generation, finalizers and grace are decided above it, in `resources`.
+
+Synchronous, and confined to the server's event loop: a sequence of calls without an await in between is
+a transaction. It refuses to answer for history it has dropped (`HistoryLost`), which is what makes a
+watch say 410.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from simulator.apiserver.kinds import Kind
+from simulator.apiserver.objects import Object, name_of, namespace_of
+
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+DEFAULT_HISTORY = 4096
+
+
+class HistoryLost(Exception):
+    """The changes after the named version are no longer remembered; `floor` is the oldest that is."""
+
+    def __init__(self, floor: int) -> None:
+        super().__init__(f"history before version {floor} is gone")
+        self.floor = floor
+
+
+class Stored:
+    """One version of one object: the dictionary (never to be changed) and its encoded bytes."""
+
+    __slots__ = ("body", "encoded", "version")
+
+    def __init__(self, kind: Kind, body: Object, version: int) -> None:
+        self.body = body
+        self.version = version
+        rest = {key: value for key, value in body.items() if key not in ("kind", "apiVersion")}
+        self.encoded = orjson.dumps(rest)
+
+    def item(self) -> bytes:
+        """As an item of a typed list: without kind and apiVersion, as the real server sends them."""
+        return self.encoded
+
+    def whole(self, kind: Kind) -> bytes:
+        """As an answer of its own."""
+        return kind.json_prefix + self.encoded[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one object; `previous` is what stood before (None for ADDED)."""
+
+    type: ChangeType
+    stored: Stored
+    previous: Stored | None
+
+    @property
+    def version(self) -> int:
+        return self.stored.version
+
+
+class Collection:
+    """All objects of one kind, and the recent changes to them."""
+
+    def __init__(self, kind: Kind, *, history: int) -> None:
+        self.kind = kind
+        self._namespaces: dict[str, dict[str, Stored]] = {}
+        self._changes: deque[Change] = deque(maxlen=history)
+        self._floor = 0
+        self._wake: asyncio.Event = asyncio.Event()
+
+    def get(self, namespace: str, name: str) -> Stored | None:
+        return self._namespaces.get(namespace, {}).get(name)
+
+    def entries(self, namespace: str | None = None) -> list[tuple[tuple[str, str], Stored]]:
+        """In key order, as etcd lists: namespace, then name. None means every namespace."""
+        chosen = self._namespaces if namespace is None else {namespace: self._namespaces.get(namespace, {})}
+        return [
+            ((space, name), objects[name])
+            for space, objects in sorted(chosen.items())
+            for name in sorted(objects)
+        ]
+
+    def all(self) -> Iterable[Stored]:
+        """Every object, in no order."""
+        return [stored for objects in self._namespaces.values() for stored in objects.values()]
+
+    def record(self, change: Change) -> None:
+        """Puts a change in force and wakes the watches."""
+        body = change.stored.body
+        objects = self._namespaces.setdefault(namespace_of(body), {})
+        if change.type == "DELETED":
+            objects.pop(name_of(body), None)
+        else:
+            objects[name_of(body)] = change.stored
+        if len(self._changes) == self._changes.maxlen:
+            self._floor = self._changes[0].version
+        self._changes.append(change)
+        self._wake.set()
+        self._wake = asyncio.Event()
+
+    def since(self, version: int) -> list[Change]:
+        """The changes after a version, oldest first. Raises HistoryLost."""
+        if version < self._floor:
+            raise HistoryLost(self._floor + 1)
+        found: list[Change] = []
+        for change in reversed(self._changes):
+            if change.version <= version:
+                break
+            found.append(change)
+        found.reverse()
+        return found
+
+    def forget(self, version: int) -> None:
+        """Drops the memory of changes, as etcd's compaction does: whoever watches from before gets 410."""
+        self._changes.clear()
+        self._floor = version
+        self._wake.set()
+        self._wake = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Returns at the next change; call it right after `since`, without an await in between."""
+        await self._wake.wait()
+
+
+class Store:
+    """Every collection and the one version counter."""
+
+    def __init__(self, kinds: Iterable[Kind], *, history: int = DEFAULT_HISTORY) -> None:
+        self.version = 0
+        self._collections = {
+            kind.key: Collection(kind, history=history) for kind in kinds if not kind.virtual
+        }
+
+    def of(self, kind: Kind) -> Collection:
+        return self._collections[kind.key]
+
+    def collections(self) -> Iterable[Collection]:
+        return self._collections.values()
+
+    def write(self, kind: Kind, body: Object) -> Stored:
+        """Stores a new version of an object; `body` belongs to the store from here on."""
+        collection = self.of(kind)
+        previous = collection.get(namespace_of(body), name_of(body))
+        stored = self._next(kind, body)
+        collection.record(Change("MODIFIED" if previous else "ADDED", stored, previous))
+        return stored
+
+    def remove(self, kind: Kind, last: Object) -> Stored:
+        """Removes an object; the watches see `last` with the version of the removal."""
+        collection = self.of(kind)
+        previous = collection.get(namespace_of(last), name_of(last))
+        stored = self._next(kind, last)
+        collection.record(Change("DELETED", stored, previous))
+        return stored
+
+    def forget_history(self) -> None:
+        for collection in self.collections():
+            collection.forget(self.version)
+
+    def _next(self, kind: Kind, body: Object) -> Stored:
+        self.version += 1
+        versioned = body["metadata"] | {"resourceVersion": str(self.version)}
+        return Stored(kind, body | {"metadata": versioned}, self.version)

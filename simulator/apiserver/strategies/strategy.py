@@ -1,0 +1,59 @@
+"""The hooks by which one kind differs from another; the counterpart of `RESTCreateStrategy` and its
+siblings.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.apiserver.field_errors import FieldError
+from simulator.apiserver.objects import Object
+
+
+def _leave(obj: Object) -> None:
+    """Changes nothing."""
+
+
+def _leave_update(new: Object, old: Object) -> None:
+    """Changes nothing."""
+
+
+def _accept(obj: Object) -> Iterable[FieldError]:
+    return ()
+
+
+def _accept_update(new: Object, old: Object) -> Iterable[FieldError]:
+    return ()
+
+
+def no_generation(obj: Object) -> None:
+    """What counts for `generation` in a kind that has none."""
+
+
+def spec_generation(obj: Object) -> Any:
+    """Generation counts changes of the spec."""
+    return obj.get("spec")
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Hooks of one kind. `default`, `create` and `update` work in place on an object that nobody else holds.
+
+    `default` fills what clients leave out (before every validation), `create` sets what a new object starts with,
+    `update` restores what an update may not touch. `generation` returns the part whose changes bump
+    `metadata.generation` (None: the kind has no generation). `shape` says what JSON types its fields have.
+    """
+
+    default: Callable[[Object], None] = _leave
+    create: Callable[[Object], None] = _leave
+    update: Callable[[Object, Object], None] = _leave_update
+    update_status: Callable[[Object, Object], None] = _leave_update
+    validate: Callable[[Object], Iterable[FieldError]] = _accept
+    validate_update: Callable[[Object, Object], Iterable[FieldError]] = _accept_update
+    generation: Callable[[Object], Any] = no_generation
+    shape: dict[str, Any] = field(default_factory=dict)
+
+
+def clear_status(obj: Object) -> None:
+    """A new object starts with an empty status, whatever the client sent."""
+    obj["status"] = {}

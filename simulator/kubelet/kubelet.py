@@ -1,0 +1,145 @@
+"""All the nodes of one simulated kubelet process, and which pod runs where.
+
+One watch of the cluster's pods serves every node. A pod that appears on one of them gets a worker; one that is
+marked for deletion is told to end; one that vanished is dropped without a word.
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from simulator.api_client import ApiClient
+from simulator.clock import SimClock
+from simulator.event_recorder import EventRecorder
+from simulator.informer import Informer, Object
+from simulator.kubelet.catalogue import Catalogue
+from simulator.kubelet.container_state import ContainerState
+from simulator.kubelet.images import NodeImages
+from simulator.kubelet.log_server import log_app
+from simulator.kubelet.node import NodeAgent
+from simulator.kubelet.node_context import NodeContext
+from simulator.kubelet.pod_worker import PodWorker
+from simulator.resources import PODS
+
+log = logging.getLogger(__name__)
+
+_ADDRESS = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class KubeletOptions:
+    """``nodes``: how many; ``tls``: serve logs over https with this context, as a real API server expects."""
+
+    nodes: int = 3
+    seed: int = 0
+    tls: ssl.SSLContext | None = None
+    name_prefix: str = "node"
+
+
+class Kubelet:
+    """``run`` is the one task; ``ready`` is set once every node is registered and Ready."""
+
+    def __init__(
+        self, client: ApiClient, clock: SimClock, catalogue: Catalogue, options: KubeletOptions | None = None
+    ) -> None:
+        self._options = options or KubeletOptions()
+        self._client = client
+        self._clock = clock
+        self._recorder = EventRecorder(client, clock)
+        self._pods = Informer(client, PODS, clock=clock)
+        self._pods.on_change(self._pod_changed)
+        self._workers: dict[str, tuple[PodWorker, asyncio.Task[None]]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.ready = asyncio.Event()
+        self.log_port = 0
+        self.nodes = {
+            node.name: node
+            for node in (self._node(number, catalogue) for number in range(self._options.nodes))
+        }
+
+    def _node(self, number: int, catalogue: Catalogue) -> NodeContext:
+        return NodeContext(
+            name=f"{self._options.name_prefix}-{number + 1}",
+            index=number + 1,
+            address=_ADDRESS,
+            client=self._client,
+            clock=self._clock,
+            recorder=self._recorder,
+            images=NodeImages(catalogue),
+            random=random.Random(f"{self._options.seed}/{number}"),
+        )
+
+    async def run(self) -> None:
+        """Serve logs, register the nodes and run their pods until cancelled."""
+        runner = web.AppRunner(log_app(self._find, self._clock), access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, _ADDRESS, 0, ssl_context=self._options.tls)
+            await site.start()
+            self.log_port = int(runner.addresses[0][1])
+            await self._run_nodes()
+        finally:
+            await runner.cleanup()
+
+    async def _run_nodes(self) -> None:
+        scheme = "https" if self._options.tls else "http"
+        agents = [NodeAgent(node, port=self.log_port, scheme=scheme) for node in self.nodes.values()]
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._recorder.run())
+            for agent in agents:
+                group.create_task(agent.run())
+            group.create_task(self._pods.run())
+            for agent in agents:
+                await agent.ready.wait()
+            await self._pods.synced.wait()
+            self.ready.set()
+
+    def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            if old is not None:
+                self._drop(old["metadata"]["uid"])
+            return
+        node = self.nodes.get(new["spec"].get("nodeName", ""))
+        if node is None:
+            return
+        uid = new["metadata"]["uid"]
+        if uid not in self._workers:
+            self._admit(new, node)
+        metadata = new["metadata"]
+        if metadata.get("deletionTimestamp") and uid in self._workers:
+            self._workers[uid][0].end(float(metadata.get("deletionGracePeriodSeconds") or 0))
+
+    def _admit(self, pod: Object, node: NodeContext) -> None:
+        ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        if self._group is None or (ended and not pod["metadata"].get("deletionTimestamp")):
+            return
+        worker = PodWorker(pod, node)
+        uid = pod["metadata"]["uid"]
+        task = self._group.create_task(self._run_worker(uid, worker))
+        self._workers[uid] = (worker, task)
+
+    async def _run_worker(self, uid: str, worker: PodWorker) -> None:
+        try:
+            await worker.run()
+        except Exception:  # one pod with an odd spec must not take its node down
+            log.exception("pod %s/%s", worker.pod["metadata"]["namespace"], worker.pod["metadata"]["name"])
+        finally:
+            self._workers.pop(uid, None)
+
+    def _drop(self, uid: str) -> None:
+        found = self._workers.pop(uid, None)
+        if found is not None:
+            found[1].cancel()
+
+    def _find(self, namespace: str, pod: str, container: str) -> ContainerState | None:
+        for worker, _ in self._workers.values():
+            metadata = worker.pod["metadata"]
+            if (metadata["namespace"], metadata["name"]) == (namespace, pod):
+                states = [*worker.init, *worker.regular]
+                return next((state for state in states if state.name == container), None)
+        return None

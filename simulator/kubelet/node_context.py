@@ -1,0 +1,46 @@
+"""What all pods of one node share."""
+
+import random
+from dataclasses import dataclass, field
+
+from simulator.api_client import ApiClient
+from simulator.clock import SimClock
+from simulator.event_recorder import EventRecorder, EventSource
+from simulator.kubelet.images import NodeImages
+
+_SYNC_SECONDS = 10.0
+_JITTER = 0.5
+
+
+@dataclass
+class NodeContext:
+    """A node's name, addresses, images and the clients its pods use."""
+
+    name: str
+    index: int
+    address: str
+    client: ApiClient
+    clock: SimClock
+    recorder: EventRecorder
+    images: NodeImages
+    random: random.Random
+    _next_address: int = field(default=2)
+
+    @property
+    def source(self) -> EventSource:
+        """Whom the events of this node come from."""
+        return EventSource("kubelet", self.name)
+
+    def take_address(self) -> str:
+        """A pod address of this node's range; used ones come back only after all others."""
+        number = self._next_address
+        self._next_address = 2 + (number - 1) % 252
+        return f"10.244.{self.index}.{number}"
+
+    def notice_delay(self) -> float:
+        """Seconds until a started container is noticed and probed (the PLEG relists once a second)."""
+        return 0.2 + 0.8 * self.random.random()
+
+    def sync_pause(self) -> float:
+        """Seconds until a pod whose sync failed is looked at again (pod_workers.go: 10 s and up to half more)."""
+        return _SYNC_SECONDS * (1 + _JITTER * self.random.random())

@@ -1,0 +1,218 @@
+"""Scenarios: how a workload comes to be broken, and how one sees on the cluster that it is well again.
+
+A scenario is one YAML file with a namespace of its own. It is set up and checked through the API alone, so the
+same file serves the embedded cluster and a real one. What a repair may change (``allow``) is for the judge;
+what should become of it (``expected``) is data that nothing here looks into.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simulator.api_client import STRATEGIC_MERGE_PATCH, ApiClient, ApiError, Resource
+from simulator.expectations import Expectation, Manifest, parse_expectations, problems_of
+from simulator.resources import BY_KIND, NAMESPACES, SERVICE_ACCOUNTS
+
+_FOLDER = Path(__file__).resolve().parent / "scenarios"
+_FIELDS = {"name", "family", "title", "namespace", "setup", "settled", "break", "check", "allow", "expected"}
+_REQUIRED = _FIELDS - {"break", "expected", "allow"}
+_ACCOUNT_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+
+
+class ScenarioError(ValueError):
+    """A scenario file cannot be used; the message names the file, the field and the remedy."""
+
+
+@dataclass(frozen=True)
+class Break:
+    """A strategic merge patch that breaks an object of the setup."""
+
+    kind: str
+    name: str
+    patch: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a repair may do to one object: change these JSON pointers (``*`` is any one segment), or delete it.
+
+    ``name`` may end in ``*``, for pods.
+    """
+
+    kind: str
+    name: str
+    paths: tuple[str, ...] = ()
+    delete: bool = False
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario, as its file states it."""
+
+    name: str
+    family: str
+    title: str
+    namespace: str
+    setup: tuple[Manifest, ...]
+    settled: tuple[Expectation, ...]
+    breaks: tuple[Break, ...]
+    check: tuple[Expectation, ...]
+    allow: tuple[Allowance, ...]
+    expected: Mapping[str, Any] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1)
+def load_scenarios() -> list[Scenario]:
+    """Every scenario that ships, in the order of their files' names; raises ``ScenarioError``."""
+    scenarios = [read_scenario(path) for path in sorted(_FOLDER.glob("*.yaml"))]
+    for field_name in ("name", "namespace"):
+        values = [getattr(item, field_name) for item in scenarios]
+        twice = {value for value in values if values.count(value) > 1}
+        if twice:
+            raise ScenarioError(f"{field_name} {min(twice)!r} is used by two scenarios; each needs its own")
+    return scenarios
+
+
+def load_scenario(name: str) -> Scenario:
+    """The scenario of that name; raises ``ScenarioError`` listing the known ones."""
+    known = {item.name: item for item in load_scenarios()}
+    if name not in known:
+        raise ScenarioError(f"there is no scenario {name!r}; known are {', '.join(known)}")
+    return known[name]
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read one file strictly; raises ``ScenarioError``."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ScenarioError(f"{path.name}: cannot be read: {error}") from error
+    if not isinstance(raw, dict):
+        raise ScenarioError(f"{path.name}: the top level must be a mapping with {', '.join(sorted(_FIELDS))}")
+    for name in sorted(_REQUIRED - raw.keys()):
+        raise ScenarioError(f"{path.name}: field {name!r} is missing; add it")
+    for name in sorted(raw.keys() - _FIELDS):
+        raise ScenarioError(f"{path.name}: unknown field {name!r}; known are {', '.join(sorted(_FIELDS))}")
+    try:
+        return _scenario(raw)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"field {error} is missing in an entry" if isinstance(error, KeyError) else str(error)
+        raise ScenarioError(f"{path.name}: {what}") from error
+
+
+def _scenario(raw: Mapping[str, Any]) -> Scenario:
+    namespace = str(raw["namespace"])
+    setup = tuple(_placed(manifest, namespace) for manifest in raw["setup"])
+    return Scenario(
+        name=str(raw["name"]),
+        family=str(raw["family"]),
+        title=str(raw["title"]),
+        namespace=namespace,
+        setup=setup,
+        settled=parse_expectations(raw["settled"], "settled"),
+        breaks=tuple(
+            Break(_kind(item["kind"]), item["name"], item["patch"]) for item in raw.get("break") or ()
+        ),
+        check=parse_expectations(raw["check"], "check"),
+        allow=tuple(_allowance(item) for item in raw.get("allow") or ()),
+        expected=raw.get("expected") or {},
+    )
+
+
+def _placed(manifest: Any, namespace: str) -> Manifest:
+    if not isinstance(manifest, dict) or not {"apiVersion", "kind", "metadata"} <= manifest.keys():
+        raise ValueError("setup: every entry must be a manifest with apiVersion, kind and metadata")
+    _kind(manifest["kind"])
+    stated = manifest["metadata"].get("namespace", namespace)
+    if stated != namespace:
+        name = manifest["metadata"]["name"]
+        raise ValueError(f"setup: {name!r} is in namespace {stated!r}; only the scenario's own may be used")
+    return manifest | {"metadata": manifest["metadata"] | {"namespace": namespace}}
+
+
+def _allowance(item: Mapping[str, Any]) -> Allowance:
+    paths = tuple(item.get("paths") or ())
+    for path in paths:
+        if not path.startswith("/"):
+            raise ValueError(f"allow: path {path!r} must be a JSON pointer that starts with '/'")
+    return Allowance(_kind(item["kind"]), item["name"], paths, bool(item.get("delete", False)))
+
+
+def _kind(kind: str) -> str:
+    if kind not in BY_KIND:
+        raise ValueError(f"kind {kind!r} is not known; use one of {', '.join(sorted(BY_KIND))}")
+    return kind
+
+
+async def apply_setup(client: ApiClient, scenario: Scenario) -> None:
+    """Create the namespace and the setup's objects, in order; raises ``ApiError``.
+
+    Waits for the namespace's default ServiceAccount, without which no pod can be created.
+    """
+    await _ensure_namespace(client, scenario.namespace)
+    for manifest in scenario.setup:
+        await client.create(BY_KIND[manifest["kind"]], manifest)
+
+
+async def apply_break(client: ApiClient, scenario: Scenario) -> None:
+    """Apply the scenario's second step, if it has one; raises ``ApiError``."""
+    for step in scenario.breaks:
+        await client.patch(
+            BY_KIND[step.kind],
+            step.name,
+            step.patch,
+            scenario.namespace,
+            content_type=STRATEGIC_MERGE_PATCH,
+        )
+
+
+async def settled(client: ApiClient, scenario: Scenario) -> bool:
+    """Whether the setup stands, so that it can be broken or watched."""
+    return not await _problems(client, scenario, scenario.settled)
+
+
+async def check(client: ApiClient, scenario: Scenario) -> list[str]:
+    """What is still wrong on the cluster; empty when the scenario ended well."""
+    return await _problems(client, scenario, scenario.check)
+
+
+async def _problems(
+    client: ApiClient, scenario: Scenario, expectations: tuple[Expectation, ...]
+) -> list[str]:
+    found: list[str] = []
+    for expectation in expectations:
+        live = await _find(client, BY_KIND[expectation.kind], expectation.name, scenario.namespace)
+        found += problems_of(expectation, live, scenario.setup)
+    return found
+
+
+async def _find(client: ApiClient, resource: Resource, name: str, namespace: str) -> dict[str, Any] | None:
+    try:
+        return await client.get(resource, name, namespace)
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+async def _ensure_namespace(client: ApiClient, name: str) -> None:
+    try:
+        await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
+    try:
+        async with asyncio.timeout(_ACCOUNT_SECONDS):
+            while True:
+                if await _find(client, SERVICE_ACCOUNTS, "default", name) is not None:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        text = f"namespace {name} has no ServiceAccount 'default' after {_ACCOUNT_SECONDS:g} s"
+        raise ApiError(0, "Timeout", text) from None

@@ -1,0 +1,144 @@
+"""``incidents``: the list, and one case with its timeline, evidence and diff."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from cli.failures import Exit, fail
+from incidents.codec import to_json
+from incidents.evidence import Evidence
+from incidents.incident import Incident, Outcome, Round
+from incidents.objects import IncidentId
+from tools.clock import Clock
+from tools.store.sqlite import Store, open_store
+
+_COLOURS = {
+    Outcome.RESOLVED: "green",
+    Outcome.SUPPRESSED: "green",
+    Outcome.ROLLED_BACK: "yellow",
+    Outcome.ESCALATED: "yellow",
+    Outcome.OBSERVED: "cyan",
+    Outcome.FAILED: "red",
+}
+
+
+async def show_incidents(path: Path, incident: str | None, *, as_json: bool) -> int:
+    """Show the list or one case. Raises StoreError; an unknown id is one line and an exit code."""
+    if not path.exists():  # noqa: ASYNC240 - one stat before anything else runs
+        raise fail(f"there is no store at {path}; name another with --store FILE", Exit.STORE)
+    async with open_store(path, now=Clock().now) as store:
+        if incident is None:
+            return _show_list(await store.incidents(), as_json=as_json)
+        found = await _find(store, incident)
+        if found is None:
+            raise fail(f"the store {path} has no incident {incident!r}", Exit.UNKNOWN_NAME)
+        if as_json:
+            Console().print_json(orjson.dumps(await case_of(store, found)).decode())
+        else:
+            await print_case(store, found.id, Console())
+        return Exit.OK
+
+
+async def _find(store: Store, text: str) -> Incident | None:
+    """By id, or by the unique beginning of one."""
+    found = [item for item in await store.incidents() if item.id.startswith(text)]
+    return found[0] if len(found) == 1 else await store.incident(IncidentId(text))
+
+
+def _show_list(incidents: list[Incident], *, as_json: bool) -> int:
+    if as_json:
+        Console().print_json(orjson.dumps([to_json(item) for item in incidents]).decode())
+        return Exit.OK
+    table = Table(title=f"{len(incidents)} incidents", title_justify="left", box=None, pad_edge=False)
+    for heading in ("ID", "SUBJECT", "SYMPTOM", "STATUS", "OUTCOME", "SIGNALS", "OPENED"):
+        table.add_column(heading, no_wrap=heading in ("ID", "OPENED"))
+    for item in incidents:
+        colour = _COLOURS.get(item.outcome, "white") if item.outcome else "white"
+        table.add_row(
+            item.id[:8],
+            escape(str(item.subject)),
+            item.first_signal.symptom,
+            item.status,
+            Text(item.outcome or "-", style=colour),
+            str(item.signals),
+            item.opened_at.strftime("%Y-%m-%d %H:%M:%S"),
+        )
+    Console().print(table)
+    return Exit.OK
+
+
+async def case_of(store: Store, incident: Incident) -> dict[str, Any]:
+    """Everything about one incident, as JSON data."""
+    data: dict[str, Any] = to_json(
+        {
+            "incident": incident,
+            "rounds": await store.rounds(incident.id),
+            "changes": await store.changes(incident.id),
+            "timeline": await store.timeline(incident.id),
+            "evidence": await store.evidence(incident.id),
+        }
+    )
+    return data
+
+
+async def print_case(store: Store, incident_id: IncidentId, console: Console) -> None:
+    """One case for a reader."""
+    incident = await store.incident(incident_id)
+    if incident is None:
+        return
+    colour = _COLOURS.get(incident.outcome, "white") if incident.outcome else "white"
+    console.rule(f"[bold]{escape(str(incident.subject))}[/]  [{colour}]{incident.outcome or incident.status}[/]")
+    console.print(f"incident {incident.id}, {incident.signals} signals, {incident.status}", highlight=False)
+    if incident.summary:
+        console.print(incident.summary, markup=False, highlight=False)
+    evidence = await store.latest_evidence(incident.id)
+    if evidence is not None:
+        _print_evidence(evidence, console)
+    for entry in await store.rounds(incident.id):
+        _print_round(entry, console)
+    console.print("\n[bold]Timeline[/]")
+    for record in await store.timeline(incident.id):
+        said = str(record.detail.get("says") or record.detail.get("because") or record.detail.get("outcome") or "")
+        line = (said.splitlines() or [""])[0][:140]
+        console.print(f"  {record.at:%H:%M:%S}  {record.step:<12} {line}", markup=False, highlight=False)
+
+
+def _print_evidence(evidence: Evidence, console: Console) -> None:
+    health = evidence.health
+    console.print(f"\n[bold]Evidence[/]  {health.state}, {health.ready} of {health.desired} ready", highlight=False)
+    for finding in health.findings[:6]:
+        place = f"{finding.pod} {finding.container}".strip()
+        console.print(f"  {finding.symptom}  {place}: {finding.detail}", markup=False, highlight=False)
+    for excerpt in evidence.logs[:2]:
+        tail = excerpt.text.splitlines()[-3:]
+        for line in tail:
+            console.print(f"  {excerpt.container} | {line}", markup=False, highlight=False)
+
+
+def _print_round(entry: Round, console: Console) -> None:
+    if entry.proposal is None:
+        return
+    console.print(f"\n[bold]Round {entry.number}[/]  ", end="")
+    console.print(entry.proposal.reason, markup=False, highlight=False)
+    if entry.diagnosis is not None:
+        console.print(
+            f"  because {entry.diagnosis.cause} ({entry.diagnosis.confidence:.2f})", markup=False, highlight=False
+        )
+    for leaf in entry.diff:
+        console.print(f"  [dim]{escape(leaf.pointer)}[/]")
+        console.print(Text(f"    - {leaf.before}", style="red"))
+        console.print(Text(f"    + {leaf.after}", style="green"))
+    for ruling in entry.verdict.objections if entry.verdict is not None else ():
+        console.print(f"  {ruling.answer} by {ruling.rule}: {ruling.reason}", markup=False, highlight=False)
+    if entry.verification is not None:
+        said = f"  {entry.verification.result}: {entry.verification.detail}"
+        if entry.change_state is not None:
+            said += f" (change {entry.change_state})"
+        console.print(said, markup=False, highlight=False)

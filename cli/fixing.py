@@ -1,0 +1,67 @@
+"""``fix``: one pass on one workload, shown as it goes."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from app.composition import App, open_app
+from app.settings import Settings
+from cli.case import print_case
+from cli.failures import Exit, fail
+from graph.observe import spoken_signal
+from graph.runner import InFlight, TryLater
+from incidents.incident import Incident, Outcome, Status
+from incidents.objects import WORKLOADS, Kind, reference
+from incidents.signals import Source
+from tools.cluster.errors import NotFound
+
+
+async def fix_workload(settings: Settings, workload: str, namespace: str) -> int:
+    """Work on the workload and answer the exit code: 0 if it is well afterwards. Raises ClusterError, StoreError."""
+    kind, name = _target(workload)
+    console = Console(stderr=True)
+
+    def show(_: Incident, node: str, text: str) -> None:
+        console.print(f"[bold cyan]{node:>10}[/]  ", end="")
+        console.print(text, markup=False, highlight=False, overflow="fold")
+
+    async with open_app(settings, progress=show) as app:
+        incident = await _open(app, kind, namespace, name)
+        if incident.status is Status.HANDED_OVER:
+            console.print("Handed over already; nothing is tried again until somebody changes it.", style="yellow")
+            await print_case(app.store, incident.id, Console())
+            return Exit.NOT_REPAIRED
+        try:
+            ended = await app.runner.run(incident)
+        except InFlight as error:
+            raise fail(str(error), Exit.NOT_REPAIRED) from None
+        except TryLater as error:
+            raise fail(str(error), Exit.UNREACHABLE) from None
+        await print_case(app.store, ended.id, Console())
+        return Exit.OK if ended.outcome in (Outcome.RESOLVED, Outcome.SUPPRESSED) else Exit.NOT_REPAIRED
+
+
+def _target(workload: str) -> tuple[Kind, str]:
+    written, _, name = workload.rpartition("/")
+    kinds = {title.lower(): kind for title, kind in WORKLOADS.items()}
+    kind = kinds.get((written or "deployment").lower())
+    if kind is None:
+        known = ", ".join(sorted(kinds))
+        raise fail(f"{written!r} is not a kind it works on; write one of {known}", Exit.UNKNOWN_NAME)
+    return kind, name
+
+
+async def _open(app: App, kind: Kind, namespace: str, name: str) -> Incident:
+    if not app.policy.covers(namespace):
+        raise fail(f"namespace {namespace} is excluded by the settings", Exit.SETTING)
+    try:
+        found = await app.reader.get(kind, namespace, name)
+    except NotFound as error:
+        raise fail(str(error), Exit.UNKNOWN_NAME) from None
+    about = reference({"apiVersion": kind.api_version, "kind": kind.kind, **found})
+    subject = await app.owners.subject(about)
+    if subject is None:
+        raise fail(f"{about} belongs to nothing this program works on", Exit.UNKNOWN_NAME)
+    signal = spoken_signal(about, "asked for on the command line", app.clock.now(), Source.REQUEST)
+    incident, _ = await app.store.open_or_join(subject, signal)
+    return incident

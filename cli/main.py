@@ -1,0 +1,165 @@
+"""The commands and their flags."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.failures import Exit, clear_failures, fail
+
+app = typer.Typer(
+    help="Turns Kubernetes Warning events into verified repairs, and undoes what did not help.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Kubeconfig = Annotated[Path | None, typer.Option(help="kubeconfig file; without it KUBECONFIG, then ~/.kube/config")]
+Context = Annotated[str | None, typer.Option(help="context of the kubeconfig; without it the current one")]
+InCluster = Annotated[bool | None, typer.Option("--in-cluster", help="use the pod's own service account")]
+StoreFile = Annotated[Path | None, typer.Option("--store", help="the state's SQLite file")]
+ModeFlag = Annotated[str | None, typer.Option("--mode", help="observe, suggest (default) or auto")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="show debug lines too")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from app.version import VERSION
+
+        typer.echo(f"k8s-auto-fixer {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version and exit")
+    ] = False,
+) -> None:
+    """Turns Kubernetes Warning events into verified repairs, and undoes what did not help."""
+    from app.names import NameTaken, check_names
+
+    try:
+        check_names()
+    except NameTaken as error:
+        raise fail(str(error), Exit.NAME_TAKEN) from None
+
+
+@app.command()
+def demo(
+    scenario: Annotated[list[str] | None, typer.Option(help="run this scenario only; may be repeated")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object last")] = False,
+    speed: Annotated[float, typer.Option(min=0.1, max=50, help="how many times faster than real time")] = 20.0,
+) -> None:
+    """Break workloads on an embedded cluster and watch them being repaired. Needs no cluster and no key."""
+    from cli.demo import run_demo
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(run_demo(scenario or [], as_json=as_json, speed=speed)))
+
+
+@app.command()
+def run(
+    namespace: Annotated[list[str] | None, typer.Option("--namespace", "-n", help="namespace; may be repeated")] = None,
+    mode: ModeFlag = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    in_cluster: InCluster = None,
+    store: StoreFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Watch a cluster and work on what breaks, until interrupted."""
+    from app.logs import configure_logging
+    from cli.running import run_daemon
+
+    configure_logging(verbose=verbose)
+    with clear_failures():
+        flags = _flags(kubeconfig, context, in_cluster, store, mode)
+        if namespace:
+            flags["namespaces"] = tuple(namespace)
+        asyncio.run(run_daemon(_settings(**flags)))
+
+
+@app.command()
+def fix(
+    workload: Annotated[str, typer.Argument(help="KIND/NAME, such as deployment/web; a name alone is a deployment")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="its namespace")],
+    mode: ModeFlag = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    in_cluster: InCluster = None,
+    store: StoreFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Work on one workload once. In mode suggest, show what would be changed and change nothing."""
+    from app.logs import configure_logging
+    from cli.fixing import fix_workload
+
+    configure_logging(verbose=verbose, quiet=not verbose)
+    with clear_failures():
+        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode))
+        raise typer.Exit(asyncio.run(fix_workload(settings, workload, namespace)))
+
+
+@app.command()
+def incidents(
+    incident: Annotated[str | None, typer.Argument(help="show this one, with timeline, evidence and diff")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    store: StoreFile = None,
+) -> None:
+    """List incidents, or show one."""
+    from cli.case import show_incidents
+
+    with clear_failures():
+        settings = _settings(**_flags(None, None, None, store, None))
+        raise typer.Exit(asyncio.run(show_incidents(settings.store, incident, as_json=as_json)))
+
+
+@app.command()
+def graph() -> None:
+    """Print the supervisor graph as a mermaid diagram."""
+    from cli.diagram import mermaid
+
+    typer.echo(mermaid())
+
+
+@app.command()
+def doctor(
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    in_cluster: InCluster = None,
+    store: StoreFile = None,
+    mode: ModeFlag = None,
+) -> None:
+    """Say what is configured, reachable and permitted."""
+    from app.logs import configure_logging
+    from cli.doctor import examine
+
+    configure_logging(quiet=True)
+    with clear_failures():
+        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode))
+        raise typer.Exit(asyncio.run(examine(settings)))
+
+
+def _settings(**flags: Any) -> Any:
+    from app.settings import load_settings
+
+    return load_settings(**flags)
+
+
+def _flags(
+    kubeconfig: Path | None, context: str | None, in_cluster: bool | None, store: Path | None, mode: str | None
+) -> dict[str, Any]:
+    return {"kubeconfig": kubeconfig, "context": context, "in_cluster": in_cluster, "store": store, "mode": mode}
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ from typing import Any
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
+import structlog
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 
@@ -22,6 +23,7 @@ from agents.coder import Coder
 from agents.help_seeker import HelpSeeker
 from agents.researcher import Researcher
 from agents.supervisor import Supervisor
+from app.claim import claiming, other_holder, restrained
 from app.outside import open_notifier, open_registry, open_search, supervisor_model
 from app.settings import Settings
 from app.version import USER_AGENT
@@ -35,6 +37,7 @@ from remediation import open_remediation
 from remediation.recover import recover
 from scraper.daemon import Daemon, DaemonParts
 from tools.clock import Clock
+from tools.cluster.own_objects import OwnObjects
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.cluster.transport import Transport, connect
@@ -43,6 +46,7 @@ from tools.notify.outbox import Outbox
 from tools.sandbox.checked import CheckedSandbox
 from tools.store.sqlite import Store, open_store
 
+log = structlog.get_logger(__name__)
 Graph = CompiledStateGraph[State, None, State, State]
 
 
@@ -61,6 +65,7 @@ class App:
     outbox: Outbox
     graph: Graph
     runner: Runner
+    other_daemon: str | None = None  # who holds this cluster's Lease, if it is another store's daemon
 
     def daemon(self) -> Daemon:
         """A daemon on this app's objects."""
@@ -88,11 +93,14 @@ async def open_app(
     speed: float = 1.0,
     progress: Progress | None = None,
     notifier: Notifier | None = None,
+    hold_lease: bool = False,
 ) -> AsyncIterator[App]:
     """Open everything. ``kubeconfig`` is the content of one, in place of the file in the settings.
 
-    ``speed`` is that of an embedded cluster. Raises ClusterError when the cluster cannot be reached or refuses,
-    StoreError when the store cannot be used; changes that a crash left half-way are decided before this answers.
+    ``speed`` is that of an embedded cluster. ``hold_lease``: this process is to be the cluster's daemon; where
+    another store's daemon works already, mode auto becomes suggest. Raises ClusterError when the cluster cannot be
+    reached or refuses, StoreError when the store cannot be used. Changes that a crash left half-way are decided
+    before this answers.
     """
     clock = Clock(speed)
     async with AsyncExitStack() as stack:
@@ -106,10 +114,29 @@ async def open_app(
         reader = Reader(transport)
         cluster = await reader.cluster_id()
         store = await stack.enter_async_context(open_store(settings.store, now=clock.now))
+        settings, holder = await _claimed(stack, settings, transport, store, clock, hold=hold_lease)
         await recover(transport, reader, store)
         yield await _assemble(
-            stack, settings, clock, transport, reader, cluster, store, progress=progress, notifier=notifier
+            stack, settings, clock, transport, reader, cluster, store, holder, progress=progress, notifier=notifier
         )
+
+
+async def _claimed(
+    stack: AsyncExitStack, settings: Settings, transport: Transport, store: Store, clock: Clock, *, hold: bool
+) -> tuple[Settings, str | None]:
+    """The settings with the mode that is left, and who else works on this cluster."""
+    if settings.alone:
+        return settings, None
+    own, namespace = OwnObjects(transport), settings.lease_namespace
+    identity = f"{socket.gethostname()}/{(await store.identity())[:8]}"
+    if hold:
+        holder = await stack.enter_async_context(claiming(own, namespace=namespace, identity=identity, clock=clock))
+    else:
+        holder = await other_holder(own, namespace=namespace, identity=identity, clock=clock)
+    mode = restrained(settings.mode, holder)
+    if mode is not settings.mode:
+        log.warning("mode.restrained", holder=holder, mode=mode.value, hint="--alone overrides")
+    return settings.model_copy(update={"mode": mode}), holder
 
 
 async def _assemble(
@@ -120,6 +147,7 @@ async def _assemble(
     reader: Reader,
     cluster: ClusterId,
     store: Store,
+    other: str | None,
     *,
     progress: Progress | None,
     notifier: Notifier | None,
@@ -166,6 +194,7 @@ async def _assemble(
         outbox=outbox,
         graph=graph,
         runner=runner,
+        other_daemon=other,
     )
 
 

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
         ("kube-system", "kube-public", "kube-node-lease"), description="namespaces never touched"
     )
     mode: Mode = Field(Mode.SUGGEST, description="observe, suggest or auto; suggest changes nothing by itself")
+    alone: bool = Field(False, description="do not look who else works on this cluster")
+    lease_namespace: str = Field("k8s-auto-fixer", description="namespace of the Lease that says who works here")
     store: Path = Field(default_factory=default_store, description="the state's SQLite file")
     grace_seconds: float = Field(10.0, ge=0, description="how long a transient may last before it is looked at")
     settle_seconds: float = Field(60.0, gt=0, description="how long well must last before it is believed")

@@ -73,7 +73,7 @@ async def _play(
     cluster: EmbeddedCluster, scenarios: list[Scenario], folder: Path, console: Console, speed: float
 ) -> tuple[list[Ended], list[Harm]]:
     board = Board(console, scenarios)
-    settings = Settings(mode=Mode.AUTO, store=folder / "store.sqlite", workers=max(4, len(scenarios)))
+    settings = Settings(mode=Mode.AUTO, alone=True, store=folder / "store.sqlite", workers=max(4, len(scenarios)))
     connection = Connection(cluster.server, cluster.admin_token, user_agent="demo")
     async with ApiClient(connection) as admin:
         await _set_up(admin, [scenario for scenario in scenarios if scenario.breaks])

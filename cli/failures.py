@@ -2,7 +2,7 @@
 
 0 it went well; 2 wrong usage; 3 a bad setting; 4 the kubeconfig cannot be used; 5 the API server cannot be
 reached; 6 it refuses; 7 the store cannot be used; 8 the demo did not end as expected; 9 not repaired; 10 the
-environment is not the program's own; 11 nothing of that name.
+environment is not the program's own; 11 nothing of that name; 12 another store has taken over the cluster.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Exit(IntEnum):
     NOT_REPAIRED = 9
     NAME_TAKEN = 10
     UNKNOWN_NAME = 11
+    LEASE_LOST = 12
 
 
 def fail(message: str, code: Exit) -> typer.Exit:
@@ -38,6 +39,7 @@ def fail(message: str, code: Exit) -> typer.Exit:
 @contextmanager
 def clear_failures() -> Iterator[None]:
     """Turn the errors a user can act on into one line and an exit code."""
+    from app.claim import ClaimLost
     from app.settings import SettingsError
     from tools.cluster.errors import ClusterError, Forbidden, Misconfigured, Unauthorized
     from tools.store.sqlite import StoreError
@@ -53,6 +55,8 @@ def clear_failures() -> Iterator[None]:
         raise fail(f"the API server {what}: {error}; see `k8s-auto-fixer doctor`", Exit.REFUSED) from None
     except ClusterError as error:
         raise fail(str(error), Exit.UNREACHABLE) from None
+    except ClaimLost as error:
+        raise fail(f"{error}; nothing more is changed from here", Exit.LEASE_LOST) from None
     except StoreError as error:
         raise fail(str(error), Exit.STORE) from None
     except BaseExceptionGroup as group:

@@ -22,6 +22,7 @@ Context = Annotated[str | None, typer.Option(help="context of the kubeconfig; wi
 InCluster = Annotated[bool | None, typer.Option("--in-cluster", help="use the pod's own service account")]
 StoreFile = Annotated[Path | None, typer.Option("--store", help="the state's SQLite file")]
 ModeFlag = Annotated[str | None, typer.Option("--mode", help="observe, suggest (default) or auto")]
+Alone = Annotated[bool | None, typer.Option("--alone", help="do not look who else works on this cluster")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="show debug lines too")]
 
 
@@ -69,6 +70,7 @@ def run(
     context: Context = None,
     in_cluster: InCluster = None,
     store: StoreFile = None,
+    alone: Alone = None,
     verbose: Verbose = False,
 ) -> None:
     """Watch a cluster and work on what breaks, until interrupted."""
@@ -77,7 +79,7 @@ def run(
 
     configure_logging(verbose=verbose)
     with clear_failures():
-        flags = _flags(kubeconfig, context, in_cluster, store, mode)
+        flags = _flags(kubeconfig, context, in_cluster, store, mode) | {"alone": alone}
         if namespace:
             flags["namespaces"] = tuple(namespace)
         asyncio.run(run_daemon(_settings(**flags)))
@@ -92,6 +94,7 @@ def fix(
     context: Context = None,
     in_cluster: InCluster = None,
     store: StoreFile = None,
+    alone: Alone = None,
     verbose: Verbose = False,
 ) -> None:
     """Work on one workload once. In mode suggest, show what would be changed and change nothing."""
@@ -100,7 +103,7 @@ def fix(
 
     configure_logging(verbose=verbose, quiet=not verbose)
     with clear_failures():
-        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode))
+        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode), alone=alone)
         raise typer.Exit(asyncio.run(fix_workload(settings, workload, namespace)))
 
 

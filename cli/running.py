@@ -11,7 +11,7 @@ from app.settings import Settings
 
 async def run_daemon(settings: Settings) -> None:
     """Watch and work until interrupted. Raises ClusterError and StoreError at the start."""
-    async with open_app(settings) as app:
+    async with open_app(settings, hold_lease=True) as app:
         daemon = app.daemon()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from urllib.parse import urlsplit
 
 from incidents.objects import NAMESPACE, POD, ClusterId, Kind, ObjectRef
 from tools.cluster.errors import NotFound
@@ -22,8 +23,9 @@ class Reader:
 
     @property
     def server(self) -> str:
-        """The API server's address."""
-        return self._transport.server
+        """The API server's address without its path, which may carry a credential."""
+        address = urlsplit(self._transport.server)
+        return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
 
     async def cluster_id(self) -> ClusterId:
         """What identifies the cluster: the uid of its kube-system namespace."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import orjson
@@ -37,6 +37,10 @@ class Transport:
     def server(self) -> str:
         """The API server's address."""
         return str(self._client.configuration.host)
+
+    @property
+    def _address(self) -> str:
+        return urlsplit(self.server).netloc.rpartition("@")[2]
 
     @property
     def user_agent(self) -> str:
@@ -101,9 +105,9 @@ class Transport:
                     raise error_from(response.status, await response.read(), response.headers.get("Retry-After"))
                 yield response
         except TimeoutError as error:
-            raise Unreachable(f"{self.server} did not answer in time") from error
+            raise Unreachable(f"the API server at {self._address} did not answer in time") from error
         except aiohttp.ClientError as error:
-            raise Unreachable(f"{self.server} cannot be reached: {type(error).__name__}") from error
+            raise Unreachable(f"the API server at {self._address} cannot be reached: {type(error).__name__}") from error
 
 
 def _worth_repeating(error: Exception) -> bool | float:

@@ -11,6 +11,10 @@ SCHEMA_VERSION = 1
 
 MIGRATIONS: tuple[str, ...] = (
     """
+    CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT;
     CREATE TABLE incidents (
         id TEXT PRIMARY KEY,
         subject_key TEXT NOT NULL,

@@ -46,6 +46,13 @@ class Store:
         self._lock = asyncio.Lock()  # one transaction at a time on the one connection
         self.path = path
 
+    async def identity(self) -> str:
+        """What tells this store from every other: made once, kept in the file."""
+        async with self._transaction():
+            await self._db.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (uuid.uuid4().hex,))
+        rows = await self._rows("SELECT value FROM meta WHERE key = 'identity'", ())
+        return str(rows[0][0])
+
     # --- incidents
 
     async def open_or_join(

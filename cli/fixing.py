@@ -27,10 +27,6 @@ async def fix_workload(settings: Settings, workload: str, namespace: str) -> int
 
     async with open_app(settings, progress=show) as app:
         incident = await _open(app, kind, namespace, name)
-        if incident.status is Status.HANDED_OVER:
-            console.print("Handed over already; nothing is tried again until somebody changes it.", style="yellow")
-            await print_case(app.store, incident.id, Console())
-            return Exit.NOT_REPAIRED
         try:
             ended = await app.runner.run(incident)
         except InFlight as error:
@@ -64,4 +60,8 @@ async def _open(app: App, kind: Kind, namespace: str, name: str) -> Incident:
         raise fail(f"{about} belongs to nothing this program works on", Exit.UNKNOWN_NAME)
     signal = spoken_signal(about, "asked for on the command line", app.clock.now(), Source.REQUEST)
     incident, _ = await app.store.open_or_join(subject, signal)
-    return incident
+    if incident.status is not Status.HANDED_OVER:
+        return incident
+    # Somebody who asks for it by name has decided that it is to be tried again.
+    await app.store.note(incident.id, "closed", because="a person has asked for another try")
+    return await app.store.succeed(incident, signal)

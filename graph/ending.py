@@ -9,8 +9,10 @@ import msgspec
 import structlog
 
 from agents.standing import Standing
-from incidents.incident import CLOSING, Outcome, Status
-from incidents.snapshot import pod_template, template_digest
+from incidents.changes import ChangeState
+from incidents.incident import CLOSING, Incident, Outcome, Status
+from incidents.objects import Manifest
+from incidents.snapshot import pod_template, spec_digest, template_digest
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
 from tools.store.sqlite import Store
@@ -27,18 +29,17 @@ class Ending:
         self._now = now
 
     async def write(self, standing: Standing) -> None:
-        """Write the outcome. The generation of the subject tells later whether somebody else has changed it."""
+        """Write the outcome. The subject's spec at that moment tells later whether somebody has changed it."""
         outcome = standing.outcome or Outcome.ESCALATED
         incident = await self._store.incident(standing.incident.id) or standing.incident
-        generation = 0
+        spec = ""
         try:
             live = await self._reader.find(incident.subject.ref)
         except ClusterError:
-            live = None  # the outcome is written all the same; generation 0 means unknown
+            live = None  # the outcome is written all the same; an empty digest means unknown
         if live is not None:
-            generation = int(live["metadata"].get("generation", 0))
-            if outcome is Outcome.RESOLVED:
-                await self._store.record_good(incident.subject, template_digest(pod_template(live)))
+            spec = spec_digest(live)
+            await self._record_good(incident, live)
         status = Status.CLOSED if outcome in CLOSING else Status.HANDED_OVER
         await self._store.save_incident(
             msgspec.structs.replace(
@@ -47,8 +48,14 @@ class Ending:
                 outcome=outcome,
                 summary=standing.summary,
                 ended_at=self._now(),
-                generation=generation,
+                spec=spec,
             )
         )
         await self._store.note(incident.id, "ended", outcome=outcome, status=status)
         log.info("incident.ended", incident=incident.id, subject=str(incident.subject), outcome=outcome.value)
+
+    async def _record_good(self, incident: Incident, live: Manifest) -> None:
+        """Remember the revision that a change was verified on, if it is still the one that stands."""
+        for change in await self._store.changes(incident.id):
+            if change.state is ChangeState.VERIFIED and not change.overtaken(live):
+                await self._store.record_good(incident.subject, template_digest(pod_template(live)))

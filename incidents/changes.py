@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from incidents.objects import ChangeId, IncidentId, ObjectRef
+from incidents.objects import ChangeId, IncidentId, Manifest, ObjectRef
 from incidents.proposals import Proposal
+from incidents.snapshot import spec_digest
 from incidents.symptoms import Symptom
 
 CHANGE_ANNOTATION = "k8s-auto-fixer/change"
@@ -81,6 +82,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     baseline: Baseline
     generation: int = 0  # of the object once the change was applied
+    spec: str = ""  # `spec_digest` of the object once the change was applied
     state: ChangeState = ChangeState.PREPARED
     prepared_at: datetime
     deadline: datetime
@@ -90,6 +92,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         if state not in _NEXT[self.state]:
             raise IllegalStep(f"change {self.id} is {self.state}; it cannot become {state}")
         return msgspec.structs.replace(self, state=state, **fields)
+
+    def overtaken(self, workload: Manifest) -> bool:
+        """Whether somebody else has changed the object's spec since, other than by scaling it."""
+        if int(workload["metadata"].get("generation", 0)) == self.generation:
+            return False
+        return spec_digest(workload) != self.spec
 
     @property
     def stands(self) -> bool:

@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-CLOSING = frozenset({Outcome.RESOLVED, Outcome.SUPPRESSED, Outcome.OBSERVED})
+CLOSING = frozenset({Outcome.RESOLVED, Outcome.SUPPRESSED})  # after any other, a person has it
 
 
 class Result(StrEnum):
@@ -73,7 +73,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """One subject's open trouble. ``generation`` is that of the subject when the incident was handed over."""
+    """One subject's open trouble. ``spec`` is the subject's ``spec_digest`` when the incident was handed over."""
 
     id: IncidentId
     subject: Subject
@@ -85,7 +85,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     summary: str = ""
     ended_at: datetime | None = None
-    generation: int = 0
+    spec: str = ""
     follows: IncidentId | None = None
 
     @property

@@ -113,6 +113,15 @@ def template_of(replica_set: Manifest) -> dict[str, Any]:
     return template
 
 
+def spec_digest(workload: Manifest) -> str:
+    """What tells whether somebody has changed a spec: a digest of it without ``replicas``.
+
+    Scaling is what autoscalers do all day; it takes nobody's decision back.
+    """
+    spec = {key: value for key, value in workload.get("spec", {}).items() if key != "replicas"}
+    return hashlib.sha256(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
 def template_digest(template: Manifest) -> str:
     """What identifies a revision: a digest of its pod template without the controller's hash label."""
     metadata = template.get("metadata") or {}

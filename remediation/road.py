@@ -190,7 +190,7 @@ class Remediation:
         live = await self._reader.find(standing[-1].target)
         if live is None:
             return "the object is gone"
-        if int(live["metadata"].get("generation", 0)) != standing[-1].generation:
+        if standing[-1].overtaken(live):
             return "somebody else has changed the spec since"
         ready = int(live.get("status", {}).get("readyReplicas", 0))
         if ready > standing[0].baseline.ready:

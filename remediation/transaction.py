@@ -13,6 +13,7 @@ import structlog
 
 from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState
 from incidents.pointers import value_at
+from incidents.snapshot import spec_digest
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
 from tools.cluster.writer import Writer
@@ -66,7 +67,8 @@ class Transaction:
         raise NotApplied(because)
 
     async def _applied(self, sent: Change, stored: dict[str, Any]) -> Change:
-        applied = sent.advance(ChangeState.APPLIED, generation=int(stored["metadata"].get("generation", 0)))
+        generation = int(stored["metadata"].get("generation", 0))
+        applied = sent.advance(ChangeState.APPLIED, generation=generation, spec=spec_digest(stored))
         await self._store.save_change(applied)
         await self._store.note(sent.incident, "applied", change=sent.id, generation=applied.generation)
         log.info("change.applied", incident=sent.incident, change=sent.id, target=str(sent.target))

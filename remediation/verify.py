@@ -61,7 +61,7 @@ class Verifier:
     def _look(self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet) -> Verification | None:
         if snapshot is None:
             return _verdict(Result.CANNOT_TELL, "the object is gone")
-        if int(snapshot.workload["metadata"].get("generation", 0)) != change.generation:
+        if change.overtaken(snapshot.workload):
             return _verdict(Result.CANNOT_TELL, "somebody else has changed the spec meanwhile", snapshot.ready)
         health = assess(snapshot, now, self._clock.speed)
         lasted = quiet.lasted(snapshot, health, now) * self._clock.speed

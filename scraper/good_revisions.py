@@ -25,7 +25,17 @@ async def record_good_revisions(
     Pods are read only for Deployments whose own status says that they are rolled out. Raises ClusterError.
     """
     recorded = 0
-    async for item in reader.each(DEPLOYMENT):
+    for namespace in policy.namespaces or ("",):
+        recorded += await _record(reader, store, namespace, cluster=cluster, policy=policy, clock=clock)
+    log.info("revisions.recorded", well=recorded)
+    return recorded
+
+
+async def _record(
+    reader: Reader, store: Store, namespace: str, *, cluster: ClusterId, policy: Policy, clock: Clock
+) -> int:
+    recorded = 0
+    async for item in reader.each(DEPLOYMENT, namespace):
         if not policy.covers(item["metadata"]["namespace"]) or not _rolled_out(item):
             continue
         ref = reference(item)
@@ -42,7 +52,6 @@ async def record_good_revisions(
         )
         await store.record_good(subject, template_digest(pod_template(snapshot.workload)))
         recorded += 1
-    log.info("revisions.recorded", well=recorded)
     return recorded
 
 

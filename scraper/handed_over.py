@@ -15,7 +15,7 @@ from evidence.snapshots import read_snapshot
 from incidents.health import State, assess, restarts
 from incidents.incident import Incident, Status
 from incidents.signals import Signal
-from incidents.snapshot import Snapshot
+from incidents.snapshot import Snapshot, spec_digest
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
@@ -63,10 +63,9 @@ class HandedOver:
         self._well_since.pop(incident.id, None)
         if not _changed(incident, snapshot) or health.state is not State.FAILING:
             return None
-        await self._close(incident, f"somebody has changed {incident.subject}", tell=False)
-        successor, _ = await self._store.open_or_join(
-            incident.subject, _again(incident.last_signal, self._clock.now()), follows=incident.id
-        )
+        present = await self._store.incident(incident.id) or incident
+        successor = await self._store.succeed(present, _again(incident.last_signal, self._clock.now()))
+        await self._store.note(incident.id, "closed", because=f"somebody has changed {incident.subject}")
         await self._store.note(successor.id, "opened", follows=incident.id)
         return successor
 
@@ -78,29 +77,27 @@ class HandedOver:
             return False
         return (now - since).total_seconds() >= self._settle_seconds / self._clock.speed
 
-    async def _close(self, incident: Incident, summary: str, *, tell: bool = True) -> None:
+    async def _close(self, incident: Incident, summary: str) -> None:
         self._well_since.pop(incident.id, None)
+        notice = Notice(
+            key=f"{incident.id}/closed",
+            title=f"Over: {incident.subject}",
+            sections=(Section(lines=(summary,)),),
+            severity="info",
+            incident=incident.id,
+        )
+        await self._store.enqueue(notice)  # first: a crash in between repeats this look, and the key is one
         present = await self._store.incident(incident.id) or incident
         closed = msgspec.structs.replace(present, status=Status.CLOSED, ended_at=self._clock.now())
         await self._store.save_incident(closed)
         await self._store.note(incident.id, "closed", because=summary)
         log.info("incident.closed", incident=incident.id, subject=str(incident.subject), because=summary)
-        if tell:
-            notice = Notice(
-                key=f"{incident.id}/closed",
-                title=f"Over: {incident.subject}",
-                sections=(Section(lines=(summary,)),),
-                severity="info",
-                incident=incident.id,
-            )
-            await self._store.enqueue(notice)
-            await self._outbox.deliver()
+        await self._outbox.deliver()
 
 
 def _changed(incident: Incident, snapshot: Snapshot) -> bool:
-    """Whether somebody has changed the subject since it was handed over; 0 means that it was not known then."""
-    generation = int(snapshot.workload["metadata"].get("generation", 0))
-    return bool(incident.generation) and generation != incident.generation
+    """Whether somebody has changed the subject since it was handed over; unknown then means no."""
+    return bool(incident.spec) and spec_digest(snapshot.workload) != incident.spec
 
 
 def _again(signal: Signal, now: datetime) -> Signal:

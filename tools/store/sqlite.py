@@ -55,9 +55,7 @@ class Store:
 
     # --- incidents
 
-    async def open_or_join(
-        self, subject: Subject, signal: Signal, *, follows: IncidentId | None = None
-    ) -> tuple[Incident, bool]:
+    async def open_or_join(self, subject: Subject, signal: Signal) -> tuple[Incident, bool]:
         """The subject's open incident with the signal counted in it; a new one if there is none.
 
         Answers the incident and whether it is new. Seeing one event again counts once.
@@ -70,21 +68,31 @@ class Store:
             )
             if found is not None:
                 return await self._count_in(found, signal), False
-            incident = Incident(
-                id=IncidentId(str(uuid.uuid4())),
-                subject=subject,
-                status=Status.OPEN,
-                first_signal=signal,
-                last_signal=signal,
-                signals=signal.count,
-                opened_at=self._now(),
-                follows=follows,
-            )
-            await self._db.execute(
-                "INSERT INTO incidents (id, subject_key, status, opened_at, body) VALUES (?, ?, ?, ?, ?)",
-                (incident.id, subject.key, incident.status, incident.opened_at.isoformat(), encode(incident)),
-            )
-            return incident, True
+            return await self._open(subject, signal, None), True
+
+    async def succeed(self, incident: Incident, signal: Signal) -> Incident:
+        """Close an incident and open the one that follows it, in one transaction."""
+        async with self._transaction():
+            closed = msgspec.structs.replace(incident, status=Status.CLOSED, ended_at=self._now())
+            await self._save_incident(closed)
+            return await self._open(incident.subject, signal, incident.id)
+
+    async def _open(self, subject: Subject, signal: Signal, follows: IncidentId | None) -> Incident:
+        incident = Incident(
+            id=IncidentId(str(uuid.uuid4())),
+            subject=subject,
+            status=Status.OPEN,
+            first_signal=signal,
+            last_signal=signal,
+            signals=signal.count,
+            opened_at=self._now(),
+            follows=follows,
+        )
+        await self._db.execute(
+            "INSERT INTO incidents (id, subject_key, status, opened_at, body) VALUES (?, ?, ?, ?, ?)",
+            (incident.id, subject.key, incident.status, incident.opened_at.isoformat(), encode(incident)),
+        )
+        return incident
 
     async def _count_in(self, incident: Incident, signal: Signal) -> Incident:
         last = incident.last_signal

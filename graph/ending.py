@@ -28,8 +28,11 @@ class Ending:
         self._store = store
         self._now = now
 
-    async def write(self, standing: Standing) -> None:
-        """Write the outcome. The subject's spec at that moment tells later whether somebody has changed it."""
+    async def write(self, standing: Standing, *, lease: str = "") -> None:
+        """Write the outcome. The subject's spec at that moment tells later whether somebody has changed it.
+
+        ``lease`` is the holder's name of the lease that a run in plain words took, to be given back.
+        """
         outcome = standing.outcome or Outcome.ESCALATED
         incident = await self._store.incident(standing.incident.id) or standing.incident
         spec = ""
@@ -52,6 +55,8 @@ class Ending:
             )
         )
         await self._store.note(incident.id, "ended", outcome=outcome, status=status)
+        if lease:
+            await self._store.release_lease(incident.subject.lease, lease)
         log.info("incident.ended", incident=incident.id, subject=str(incident.subject), outcome=outcome.value)
 
     async def _record_good(self, incident: Incident, live: Manifest) -> None:

@@ -48,7 +48,7 @@ def supervising(supervisor: Supervisor, ending: Ending) -> Node:
         standing = standing_of(state)
         choice, reason, usage = await supervisor.next(standing, state.get("usage") or {})
         if choice is Agent.FINISH:
-            await ending.write(standing)
+            await ending.write(standing, lease=str(state["incident"].get("lease", "")))
         text = f"{choice.value}: {reason}"
         return {"next": choice.value, "usage": usage, "messages": [said("Supervisor", text)]}
 

@@ -6,6 +6,7 @@ read again; what the playbooks say rests on that reading alone.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.store.sqlite import Store
 
+WORDS_LEASE_SECONDS = 900.0  # longer than three verifications of an ordinary workload; given back at FINISH
 MORE_READINGS = 3  # how often playbooks may ask for more
 
 log = structlog.get_logger(__name__)
@@ -64,15 +66,21 @@ class Observe:
         except NotFound as error:
             return _only_shown(f"There is nothing to look at: {error}")
         if words and incident.status is Status.HANDED_OVER:
-            done = {"summary": incident.summary, "shown": True}
             text = f"{incident.subject} was handed over already ({incident.outcome}): {incident.summary}"
-            return {**_view(incident, []), "outcome": done, "messages": [opening(text)]}
+            return {**_view(incident, []), **_only_shown(text)}
+        lease = str((state.get("incident") or {}).get("lease", ""))
+        if words:
+            lease = f"words/{uuid.uuid4()}"  # the scraper's runs bring a lease of their own
+            if not await self._store.acquire_lease(incident.subject.lease, lease, seconds=WORDS_LEASE_SECONDS):
+                text = f"{incident.subject} is being worked on by another run"
+                return {**_view(incident, []), **_only_shown(text)}
         try:
-            return await self._look(incident, first=bool(words) or not _continues(state, incident))
+            view = await self._look(incident, first=bool(words) or not _continues(state, incident))
+            return {**view, "incident": {**view["incident"], "lease": lease}}
         except SubjectGone:
             text = f"{incident.subject} is gone"
             outcome = {"outcome": Outcome.SUPPRESSED.value, "summary": text}
-            view = _view(incident, await self._store.rounds(incident.id))
+            view = _view(incident, await self._store.rounds(incident.id), lease=lease)
             return {**view, "outcome": outcome, "messages": [opening(text)]}
 
     # --- who is meant
@@ -182,13 +190,16 @@ def _describe(evidence: Evidence, answer: Silent | Opinion) -> str:
     return f"{head}\n{answer.diagnosis.cause} ({answer.diagnosis.confidence:.2f}): {answer.proposal.reason}"
 
 
-def _view(incident: Incident, rounds: list[Round], evidence: Evidence | None = None) -> dict[str, Any]:
+def _view(
+    incident: Incident, rounds: list[Round], evidence: Evidence | None = None, *, lease: str = ""
+) -> dict[str, Any]:
     return {
         "incident": {
             "id": incident.id,
             "title": incident.title,
             "body": to_json(incident),
             "has_logs": bool(evidence and evidence.logs),
+            "lease": lease,
         },
         "rounds": [to_json(entry) for entry in rounds],
         "outcome": None,

@@ -115,7 +115,7 @@ class Runner:
 
     @asynccontextmanager
     async def _lease(self, incident: Incident) -> AsyncIterator[None]:
-        key = f"subject/{incident.subject.key}"
+        key = incident.subject.lease
         if not await self._store.acquire_lease(key, self._holder, seconds=LEASE_SECONDS):
             raise InFlight(f"{incident.subject} is being worked on by another run")
         keeper = asyncio.create_task(self._keep(key))

@@ -53,6 +53,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         """What makes two signals meet in one incident: cluster and uid, never the name."""
         return f"{self.cluster}/{self.uid}"
 
+    @property
+    def lease(self) -> str:
+        """The store's lease that a run on this subject holds."""
+        return f"subject/{self.key}"
+
     def __str__(self) -> str:
         return f"{self.kind.lower()}/{self.name} in {self.namespace}"
 

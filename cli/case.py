@@ -29,6 +29,9 @@ _COLOURS = {
 }
 
 
+_TOLD = ("says", "because", "detail", "outcome", "title", "answer", "fate", "error", "change", "follows")
+
+
 async def show_incidents(path: Path, incident: str | None, *, as_json: bool) -> int:
     """Show the list or one case. Raises StoreError; an unknown id is one line and an exit code."""
     if not path.exists():  # noqa: ASYNC240 - one stat before anything else runs
@@ -105,8 +108,8 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
         _print_round(entry, console)
     console.print("\n[bold]Timeline[/]")
     for record in await store.timeline(incident.id):
-        said = str(record.detail.get("says") or record.detail.get("because") or record.detail.get("outcome") or "")
-        line = (said.splitlines() or [""])[0][:140]
+        said = next((str(record.detail[key]) for key in _TOLD if record.detail.get(key)), "")
+        line = (said.splitlines() or [""])[0][:100]
         console.print(f"  {record.at:%H:%M:%S}  {record.step:<12} {line}", markup=False, highlight=False)
 
 

@@ -49,9 +49,7 @@ class Resource:
         """``v1`` or ``group/version``, as objects carry it."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def path(
-        self, namespace: str | None = None, name: str | None = None, subresource: str | None = None
-    ) -> str:
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
         """The URL path of the collection, of one object, or of a subresource."""
         parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
         if self.namespaced and namespace:
@@ -115,9 +113,7 @@ class ApiClient:
         query = _selectors(label_selector, field_selector)
         return await self.request("GET", resource.path(namespace), query=query)
 
-    async def create(
-        self, resource: Resource, body: Mapping[str, Any], namespace: str | None = None
-    ) -> dict[str, Any]:
+    async def create(self, resource: Resource, body: Mapping[str, Any], namespace: str | None = None) -> dict[str, Any]:
         """Create; the namespace defaults to the body's own."""
         where = namespace or body.get("metadata", {}).get("namespace")
         return await self.request("POST", resource.path(where), body=body)
@@ -184,9 +180,7 @@ class ApiClient:
                 answer: dict[str, Any] = orjson.loads(raw)
                 return answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiError(
-                0, "ConnectionFailed", f"{method} {path}: {error or type(error).__name__}"
-            ) from error
+            raise ApiError(0, "ConnectionFailed", f"{method} {path}: {error or type(error).__name__}") from error
 
     async def watch(
         self,
@@ -247,9 +241,7 @@ def _error(code: int, raw: bytes) -> ApiError:
         return ApiError(code, "Unknown", raw[:200].decode(errors="replace").strip() or f"HTTP status {code}")
     if not isinstance(body, dict):
         return ApiError(code, "Unknown", f"HTTP status {code}")
-    return ApiError(
-        code, str(body.get("reason") or "Unknown"), str(body.get("message") or f"HTTP status {code}")
-    )
+    return ApiError(code, str(body.get("reason") or "Unknown"), str(body.get("message") or f"HTTP status {code}"))
 
 
 def _unreachable(what: str, error: Exception) -> ApiError:

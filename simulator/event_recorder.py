@@ -98,27 +98,31 @@ class EventRecorder:
         """Report something that did not."""
         self._record(source, involved, "Warning", reason, message)
 
-    def _record(
-        self, source: EventSource, involved: dict[str, Any], kind: str, reason: str, message: str
-    ) -> None:
+    def _record(self, source: EventSource, involved: dict[str, Any], kind: str, reason: str, message: str) -> None:
         if self._take_token(source, involved):
-            self._pending.put_nowait(
-                _Pending(source, involved, kind, reason, message[:1024], self._clock.timestamp())
-            )
+            self._pending.put_nowait(_Pending(source, involved, kind, reason, message[:1024], self._clock.timestamp()))
 
     async def run(self) -> None:
         """Write what was recorded, until cancelled."""
         while True:
-            pending = await self._pending.get()
-            for attempt in range(_WRITE_TRIES):
-                try:
-                    await self._write(pending)
-                    break
-                except ApiError as error:
-                    log.debug("event %s was not written: %s", pending.reason, error)
-                    if 400 <= error.code < 500:
-                        break  # the namespace is going or gone: no repetition helps
-                    await self._clock.sleep(0.5 * 2**attempt)
+            await self._try_to_write(await self._pending.get())
+            self._pending.task_done()
+
+    async def written(self) -> None:
+        """Wait until all that was recorded so far is written or given up."""
+        await self._pending.join()
+
+    async def _try_to_write(self, pending: _Pending) -> None:
+        for attempt in range(_WRITE_TRIES):
+            try:
+                await self._write(pending)
+            except ApiError as error:
+                log.debug("event %s was not written: %s", pending.reason, error)
+                if 400 <= error.code < 500:
+                    return  # the namespace is going or gone: no repetition helps
+                await self._clock.sleep(0.5 * 2**attempt)
+            else:
+                return
 
     async def _write(self, pending: _Pending) -> None:
         series = self._series.get(pending.key)

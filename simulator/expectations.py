@@ -45,9 +45,7 @@ def _parse(item: Any, where: str) -> Expectation:
     sort, fields = next(iter(item.items()))
     unknown = fields.keys() - _SORTS[sort]
     if unknown:
-        raise ValueError(
-            f"{where}: unknown field {min(unknown)!r}; {sort} has {', '.join(sorted(_SORTS[sort]))}"
-        )
+        raise ValueError(f"{where}: unknown field {min(unknown)!r}; {sort} has {', '.join(sorted(_SORTS[sort]))}")
     kind = fields.get("kind", "Deployment")
     if kind not in BY_KIND:
         raise ValueError(f"{where}: kind {kind!r} is not known; use one of {', '.join(sorted(BY_KIND))}")
@@ -58,9 +56,7 @@ def _parse(item: Any, where: str) -> Expectation:
     return Expectation(sort=sort, kind=kind, **{key: value for key, value in fields.items() if key != "kind"})
 
 
-def problems_of(
-    expectation: Expectation, live: Mapping[str, Any] | None, setup: Iterable[Manifest]
-) -> list[str]:
+def problems_of(expectation: Expectation, live: Mapping[str, Any] | None, setup: Iterable[Manifest]) -> list[str]:
     """What of the expectation does not hold; ``live`` is None when the object is not there."""
     what = f"{expectation.kind} {expectation.name}"
     if live is None:

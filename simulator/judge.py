@@ -13,7 +13,14 @@ from typing import Any, Literal
 
 from simulator.pointers import by_name, differences, is_above, matches
 from simulator.readiness import less_ready
-from simulator.request_targets import Request, Target, target_of, touched_pointers, writes_of
+from simulator.request_targets import (
+    Request,
+    Target,
+    target_of,
+    touched_pointers,
+    writes_of,
+    writes_zero_replicas,
+)
 from simulator.scenario import Allowance, Scenario
 
 Dump = Mapping[str, Mapping[str, Any]]
@@ -97,7 +104,8 @@ class _Case:
                 Harm("protection-removed", target.key, f"{pointer} is gone")
                 for pointer in sorted(_protections(old) - _protections(new))
             ]
-            if _replicas(old) and _replicas(new) == 0:
+            zero = _replicas(new) == 0 or any(writes_zero_replicas(item) for item in self._own[target])
+            if _replicas(old) and zero:
                 found.append(Harm("scaled-to-zero", target.key, f"had {_replicas(old)} replicas"))
         return found
 
@@ -160,9 +168,7 @@ class _Case:
     def _wrote(self, writes: Mapping[Target, list[Request]], target: Target, pointer: str) -> bool:
         for request in writes.get(target, ()):
             known = touched_pointers(request)
-            named = {
-                by_name(item, self._after.get(target.key), self._before.get(target.key)) for item in known
-            }
+            named = {by_name(item, self._after.get(target.key), self._before.get(target.key)) for item in known}
             if not known or any(_related(pointer, item) for item in named):
                 return True
         return False
@@ -172,9 +178,7 @@ class _Case:
             if scenario.namespace != target.namespace:
                 continue
             for item in scenario.allow:
-                fits = item.name == target.name or (
-                    item.name.endswith("*") and target.name.startswith(item.name[:-1])
-                )
+                fits = item.name == target.name or (item.name.endswith("*") and target.name.startswith(item.name[:-1]))
                 if item.kind == target.kind and fits:
                     return item
         return None

@@ -1,32 +1,87 @@
-"""Kubernetes quantities as numbers: memory in bytes, cpu in millicores."""
+"""Resource quantities: reading, rounding, and the canonical form the API server stores.
 
-from decimal import Decimal, InvalidOperation
+Canonical means, as in k8s.io/apimachinery `resource.Quantity`: the suffix family of the input is kept
+(binary, decimal or exponent), no fraction, and the largest suffix that leaves a whole number: "0.5"
+becomes "500m", "1024Mi" becomes "1Gi".
+"""
 
-_FACTORS = {
-    "": Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),
-    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
-}  # fmt: skip
+import re
+from fractions import Fraction
+
+_FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_NANO = Fraction(1, 10**9)
 
 MEBIBYTE = 2**20
 
 
-def parse_quantity(text: str | float) -> Decimal:
-    """The number that ``text`` stands for; raises ``ValueError`` when it is no quantity."""
-    raw = str(text).strip()
-    digits = raw.rstrip("KMGTPinumk")
-    suffix = raw[len(digits) :]
-    try:
-        return Decimal(digits) * _FACTORS[suffix]
-    except (InvalidOperation, KeyError):
-        raise ValueError(f"{raw!r} is not a quantity; write a number such as 64Mi, 500m or 2") from None
+class QuantityError(ValueError):
+    """The text is not a quantity; the message is the API server's."""
+
+    def __init__(self) -> None:
+        pattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+        super().__init__(f"quantities must match the regular expression '{pattern}'")
 
 
-def to_bytes(text: str | float) -> int:
-    """Bytes, rounded up."""
-    return -int(-parse_quantity(text) // 1)
+def parse(text: str | int | float) -> Fraction:
+    """The exact value. Raises QuantityError."""
+    return _split(str(text))[0]
 
 
-def to_millicores(text: str | float) -> int:
-    """Thousandths of a core, rounded up."""
-    return -int(-(parse_quantity(text) * 1000) // 1)
+def to_bytes(text: str | int | float) -> int:
+    """Bytes, rounded up. Raises QuantityError."""
+    return -int(-parse(text) // 1)
+
+
+def to_millicores(text: str | int | float) -> int:
+    """Thousandths of a core, rounded up. Raises QuantityError."""
+    return -int(-(parse(text) * 1000) // 1)
+
+
+def canonical(text: str | int | float) -> str:
+    """The form that the API server stores and returns. Raises QuantityError."""
+    value, suffix = _split(str(text))
+    value = Fraction(-((-value) // _NANO)) * _NANO  # finer than a nano is rounded up
+    if value == 0:
+        return "0"
+    if suffix.endswith("i") and value.denominator == 1 and abs(value) >= 1024:
+        return _binary(int(value))
+    if suffix[:1] in ("e", "E") and len(suffix) > 1:
+        return _exponent(value)
+    return _decimal(value)
+
+
+def _split(text: str) -> tuple[Fraction, str]:
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise QuantityError
+    number, suffix = Fraction(match[1]), match[2] or ""
+    if suffix.endswith("i"):
+        return number * 1024 ** _BINARY.index(suffix), suffix
+    power = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
+    return number * Fraction(10) ** power, suffix
+
+
+def _binary(value: int) -> str:
+    step = 0
+    while value % 1024 == 0 and step + 1 < len(_BINARY):
+        value //= 1024
+        step += 1
+    return f"{value}{_BINARY[step]}"
+
+
+def _decimal(value: Fraction) -> str:
+    for suffix, power in sorted(_DECIMAL.items(), key=lambda pair: -pair[1]):
+        scaled = value / Fraction(10) ** power
+        if scaled.denominator == 1:
+            return f"{scaled}{suffix}"
+    raise QuantityError  # unreachable: every value was rounded to whole nanos
+
+
+def _exponent(value: Fraction) -> str:
+    for power in range(18, -10, -3):
+        scaled = value / Fraction(10) ** power
+        if scaled.denominator == 1:
+            return f"{scaled}e{power}" if power else f"{scaled}"
+    raise QuantityError  # unreachable: every value was rounded to whole nanos

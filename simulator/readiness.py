@@ -12,9 +12,7 @@ _KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod")
 Objects = Mapping[str, Mapping[str, Any]]
 
 
-def less_ready(
-    before: Objects, after: Objects, broken: Collection[tuple[str, str]]
-) -> Iterator[tuple[str, str, str]]:
+def less_ready(before: Objects, after: Objects, broken: Collection[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     """Key, namespace and a sentence for every workload that lost ready replicas, or is gone.
 
     ``broken`` holds namespace and name of the workloads that scenarios break.

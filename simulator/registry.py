@@ -88,9 +88,7 @@ class _Images:
 
     def _all(self, name: str) -> list[tuple[str, ImageDigests]]:
         repository = self._names[name]
-        programs = [
-            (tag, self._catalogue.program(repository, tag)) for tag in self._catalogue.tags(repository)
-        ]
+        programs = [(tag, self._catalogue.program(repository, tag)) for tag in self._catalogue.tags(repository)]
         return [(tag, image_digests(repository, tag, program)) for tag, program in programs if program]
 
 
@@ -100,9 +98,7 @@ def _document(body: bytes, digest: str, content_type: str) -> web.Response:
 
 
 def _json(body: Any, *, status: int = 200) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(body), status=status, content_type="application/json", headers=_VERSION
-    )
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=_VERSION)
 
 
 def _name_unknown(name: str) -> web.Response:

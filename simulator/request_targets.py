@@ -96,6 +96,22 @@ def touched_pointers(request: Request) -> set[str]:
     return {pointer for key, value in body.items() for pointer in leaves(value, f"/{escape(key)}")}
 
 
+def writes_zero_replicas(request: Request) -> bool:
+    """Whether the write asks for no replicas at all, if only for a while."""
+    try:
+        body: Any = orjson.loads(request.body) if request.body else None
+    except orjson.JSONDecodeError:
+        return False
+    if isinstance(body, list):
+        return any(
+            item.get("path") == "/spec/replicas" and item.get("value") == 0
+            for item in body
+            if isinstance(item, Mapping) and item.get("op") != "test"
+        )
+    spec = body.get("spec") if isinstance(body, Mapping) else None
+    return isinstance(spec, Mapping) and spec.get("replicas") == 0
+
+
 def _operation_pointers(operation: Mapping[str, Any]) -> set[str]:
     path = str(operation.get("path", ""))
     if path in _MAPS and isinstance(operation.get("value"), Mapping):

@@ -116,9 +116,7 @@ def _scenario(raw: Mapping[str, Any]) -> Scenario:
         namespace=namespace,
         setup=setup,
         settled=parse_expectations(raw["settled"], "settled"),
-        breaks=tuple(
-            Break(_kind(item["kind"]), item["name"], item["patch"]) for item in raw.get("break") or ()
-        ),
+        breaks=tuple(Break(_kind(item["kind"]), item["name"], item["patch"]) for item in raw.get("break") or ()),
         check=parse_expectations(raw["check"], "check"),
         allow=tuple(_allowance(item) for item in raw.get("allow") or ()),
         expected=raw.get("expected") or {},
@@ -182,9 +180,7 @@ async def check(client: ApiClient, scenario: Scenario) -> list[str]:
     return await _problems(client, scenario, scenario.check)
 
 
-async def _problems(
-    client: ApiClient, scenario: Scenario, expectations: tuple[Expectation, ...]
-) -> list[str]:
+async def _problems(client: ApiClient, scenario: Scenario, expectations: tuple[Expectation, ...]) -> list[str]:
     found: list[str] = []
     for expectation in expectations:
         live = await _find(client, BY_KIND[expectation.kind], expectation.name, scenario.namespace)

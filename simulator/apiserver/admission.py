@@ -28,9 +28,7 @@ _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 class Admission:
     """Judges and completes new objects; `sleep` waits in real seconds."""
 
-    def __init__(
-        self, store: Store, *, rng: Random, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
+    def __init__(self, store: Store, *, rng: Random, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._store = store
         self._rng = rng
         self._sleep = sleep
@@ -139,10 +137,7 @@ def _tolerate_lost_nodes(spec: Object) -> None:
     tolerations = list(spec.get("tolerations") or [])
     for taint in _TAINTS:
         if not any(
-            one.get("key") in (taint, None, "") and one.get("effect") in ("NoExecute", None, "")
-            for one in tolerations
+            one.get("key") in (taint, None, "") and one.get("effect") in ("NoExecute", None, "") for one in tolerations
         ):
-            tolerations.append(
-                {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-            )
+            tolerations.append({"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
     spec["tolerations"] = tolerations

@@ -36,7 +36,7 @@ class Call:
         asked = self.query.get("dryRun", "")
         if asked not in ("", "All"):
             options = Kind("meta.k8s.io", "v1", "CreateOptions", "createoptions")
-            raise status_errors.invalid(options, "", [unsupported("dryRun", asked, ("All",))])
+            raise status_errors.invalid(options, "", [unsupported("dryRun", [asked], ("All",))])
         return asked == "All"
 
 

@@ -248,9 +248,7 @@ def _slice_ports(endpoint_slice: Object, _now: datetime) -> str:
 
 
 def _slice_endpoints(endpoint_slice: Object, _now: datetime) -> str:
-    found = [
-        address for one in endpoint_slice.get("endpoints") or () for address in one.get("addresses") or ()
-    ]
+    found = [address for one in endpoint_slice.get("endpoints") or () for address in one.get("addresses") or ()]
     extra = f" + {len(found) - 3} more..." if len(found) > 3 else ""
     return ",".join(found[:3]) + extra or "<unset>"
 

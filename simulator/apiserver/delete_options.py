@@ -29,9 +29,7 @@ class DeleteOptions:
         if policy is None and orphan is not None:
             policy = "Orphan" if orphan in (True, "true") else "Background"
         if policy is not None and policy not in _POLICIES:
-            raise status_errors.bad_request(
-                f"invalid propagationPolicy {policy!r}: use one of {', '.join(_POLICIES)}"
-            )
+            raise status_errors.bad_request(f"invalid propagationPolicy {policy!r}: use one of {', '.join(_POLICIES)}")
         conditions = sent.get("preconditions") or {}
         return cls(
             grace_period_seconds=_seconds(grace),

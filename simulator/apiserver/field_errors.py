@@ -27,9 +27,7 @@ def _shown(value: Any) -> str:
 
 
 def required(field: str, detail: str = "") -> FieldError:
-    return FieldError(
-        field, "FieldValueRequired", f"Required value: {detail}" if detail else "Required value"
-    )
+    return FieldError(field, "FieldValueRequired", f"Required value: {detail}" if detail else "Required value")
 
 
 def invalid_value(field: str, value: Any, detail: str) -> FieldError:
@@ -45,10 +43,8 @@ def forbidden_field(field: str, detail: str) -> FieldError:
 
 
 def unsupported(field: str, value: Any, supported: tuple[str, ...]) -> FieldError:
-    names = ", ".join(f'"{one}"' for one in sorted(supported))
-    return FieldError(
-        field, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {names}"
-    )
+    names = ", ".join(f'"{one}"' for one in supported)
+    return FieldError(field, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {names}")
 
 
 def not_found_value(field: str, value: Any) -> FieldError:

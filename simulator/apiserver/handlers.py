@@ -13,7 +13,7 @@ from simulator.apiserver import status_errors
 from simulator.apiserver.admission import Admission
 from simulator.apiserver.call import Answer, Call, success
 from simulator.apiserver.delete_options import DeleteOptions
-from simulator.apiserver.field_errors import invalid_value
+from simulator.apiserver.field_errors import immutable, invalid_value
 from simulator.apiserver.kinds import SERVICE, Kind
 from simulator.apiserver.listing import Lister, selection
 from simulator.apiserver.objects import Object, metadata, name_of, namespace_of
@@ -85,10 +85,7 @@ class Handlers:
         body = self._read(call)
         _check_place(call, body)
         metadata(body).setdefault("name", call.target.name)
-        if name_of(body) != call.target.name:
-            named, url = name_of(body), call.target.name
-            text = f"the name of the object ({named}) does not match the name on the URL ({url})"
-            raise status_errors.bad_request(text)
+        _check_name(call, body)
         stored = self._store.of(call.kind).get(call.target.namespace, call.target.name)
         if stored is None and call.kind.create_on_update and not call.target.subresource:
             return self._answer(call.kind, await self.create_object(call.kind, body, dry_run=call.dry_run))
@@ -101,6 +98,11 @@ class Handlers:
         old = self._resources.get(call.kind, call.target.namespace, call.target.name)
         new = typed(call.kind, patch.apply(old))
         self._check_patched(call.kind, new)
+        _check_place(call, new)
+        _check_name(call, new)
+        uid = metadata(new).get("uid")
+        if uid and uid != metadata(old)["uid"]:  # told twice, as the real server does
+            raise status_errors.invalid(call.kind, name_of(old), [immutable("metadata.uid", uid)] * 2)
         return self._answer(call.kind, self.replace(call, old, as_kept(new)))
 
     def replace(self, call: Call, old: Object, new: Object) -> Written:
@@ -168,3 +170,11 @@ def _check_place(call: Call, body: Object) -> None:
         raise status_errors.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
+
+
+def _check_name(call: Call, body: Object) -> None:
+    """The name of the body is that of the path. Raises StatusError 400."""
+    named, url = name_of(body), call.target.name
+    if named != url:
+        text = f"the name of the object ({named}) does not match the name on the URL ({url})"
+        raise status_errors.bad_request(text)

@@ -111,19 +111,17 @@ POD = Kind(
 SERVICE = Kind(
     "", "v1", "Service", "services", ("svc",), ("all",),
     subresources=("status",), strategy=service.SERVICE, columns=table.SERVICE,
-    field_labels=_fields("spec.clusterIP", "spec.type"), name_form="dns-1035",
+    field_labels=_fields("spec.clusterIP", "spec.type"), name_form="label",
     returns_deleted=True, create_on_update=True,
 )  # fmt: skip
-CONFIG_MAP = Kind(
-    "", "v1", "ConfigMap", "configmaps", ("cm",), strategy=cluster.CONFIG_MAP, columns=table.CONFIG_MAP
-)
+CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps", ("cm",), strategy=cluster.CONFIG_MAP, columns=table.CONFIG_MAP)
 SECRET = Kind(
     "", "v1", "Secret", "secrets",
     strategy=cluster.SECRET, columns=table.SECRET, field_labels=_fields("type"),
 )  # fmt: skip
 SERVICE_ACCOUNT = Kind(
     "", "v1", "ServiceAccount", "serviceaccounts", ("sa",),
-    subresources=("token",), columns=table.SERVICE_ACCOUNT, returns_deleted=True,
+    subresources=("token",), strategy=cluster.SERVICE_ACCOUNT, columns=table.SERVICE_ACCOUNT, returns_deleted=True,
 )  # fmt: skip
 EVENT = Kind(
     "", "v1", "Event", "events", ("ev",),
@@ -141,7 +139,7 @@ REPLICA_SET = Kind(
 )  # fmt: skip
 LEASE = Kind(
     "coordination.k8s.io", "v1", "Lease", "leases",
-    columns=table.LEASE, create_on_update=True, unconditional_update=False,
+    strategy=cluster.LEASE, columns=table.LEASE, create_on_update=True, unconditional_update=False,
 )  # fmt: skip
 ENDPOINT_SLICE = Kind(
     "discovery.k8s.io", "v1", "EndpointSlice", "endpointslices",

@@ -15,7 +15,13 @@ import orjson
 from simulator.apiserver import status_errors
 from simulator.apiserver.kinds import Kind
 from simulator.apiserver.paths import Target
-from simulator.apiserver.selectors import FieldSelector, LabelSelector, Selection, SelectorSyntaxError
+from simulator.apiserver.selectors import (
+    FieldSelector,
+    LabelSelector,
+    Selection,
+    SelectorSyntaxError,
+    UnknownFieldError,
+)
 from simulator.apiserver.store import Store, Stored
 
 _SNAPSHOTS = 64
@@ -30,6 +36,11 @@ def selection(kind: Kind, query: Mapping[str, str]) -> Selection:
     try:
         labels = LabelSelector.parse(query.get("labelSelector", ""))
         return Selection(labels, FieldSelector.parse(query.get("fieldSelector", ""), kind.selectable))
+    except UnknownFieldError as error:
+        if kind.field_labels:
+            raise status_errors.bad_request(f"field label not supported: {error}") from error
+        only = ", ".join(f'"{one}"' for one in kind.selectable)
+        raise status_errors.bad_request(f'"{error}" is not a known field selector: only {only}') from error
     except SelectorSyntaxError as error:
         raise status_errors.bad_request(str(error)) from error
 
@@ -40,9 +51,7 @@ def whole_number(query: Mapping[str, str], field: str) -> int:
     if not text:
         return 0
     if not text.isdigit():
-        raise status_errors.bad_request(
-            f'unable to parse {field}: strconv.ParseInt: parsing "{text}": invalid syntax'
-        )
+        raise status_errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
 
 
@@ -125,7 +134,7 @@ class Lister:
             version, start, key = int(found["v"]), int(found["start"]), str(found["key"])
         except (ValueError, KeyError, TypeError) as error:
             raise status_errors.bad_request(
-                "continue key is not valid: use the token of the last page"
+                "invalid continue token: continue key is not valid: use the token of the last page"
             ) from error
         snapshot = self._snapshots.get(key)
         if snapshot is None:

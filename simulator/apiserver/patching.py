@@ -55,7 +55,7 @@ class Patch:
             return strategic_merge(original, self._document)
         except StrategicMergeError as error:
             if error.server_fault:
-                raise status_errors.internal(str(error)) from error
+                raise status_errors.StatusError(500, "", str(error)) from error
             raise status_errors.bad_request(str(error)) from error
 
     def _check_operations(self) -> None:
@@ -120,9 +120,7 @@ def _test(document: Any, operation: dict[str, Any]) -> None:
     if found is _ABSENT or found is None:
         if wanted is not None:
             raise _CannotApply
-    elif orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != orjson.dumps(
-        wanted, option=orjson.OPT_SORT_KEYS
-    ):
+    elif orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS):
         raise _CannotApply
 
 

@@ -60,9 +60,7 @@ class PodLogs:
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
-            connector = aiohttp.TCPConnector(
-                ssl=False
-            )  # as the real server, which checks no kubelet by default
+            connector = aiohttp.TCPConnector(ssl=False)  # as the real server, which checks no kubelet by default
             self._session = aiohttp.ClientSession(timeout=timeout, connector=connector)
         return self._session
 

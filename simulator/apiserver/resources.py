@@ -9,7 +9,7 @@ No method awaits, so each is one transaction on the store. A dry run does everyt
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
@@ -142,7 +142,8 @@ class Resources:
             raise status_errors.modified(kind, name)
         if not version and not kind.unconditional_update:
             bad = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-            raise status_errors.invalid(kind, name, [bad])
+            by_resource = replace(kind, kind=kind.plural)  # the real server names the resource here
+            raise status_errors.invalid(by_resource, name, [bad])
 
     def _keep_system_fields(self, kind: Kind, old: Object, new: Object, *, status: bool) -> None:
         mine, theirs = metadata(new), metadata(old)
@@ -178,6 +179,8 @@ class Resources:
             body["status"] = (body.get("status") or {}) | {"phase": "Terminating"}
             grace = 0
         elif not grace and not meta.get("finalizers"):
+            if "deletionTimestamp" in meta:
+                self._mark_deleted(meta, grace)
             return Written(body if options.dry_run else self._store.remove(kind, body).body, gone=True)
         self._mark_deleted(meta, grace)
         if body == old:
@@ -195,13 +198,16 @@ class Resources:
 
     def _check_preconditions(self, kind: Kind, old: Object, options: DeleteOptions) -> None:
         meta = metadata(old)
-        for word, wanted, found in (
-            ("UID", options.uid, meta["uid"]),
-            ("ResourceVersion", options.resource_version, meta["resourceVersion"]),
+        for word, wanted, found, perhaps in (
+            ("UID", options.uid, meta["uid"], "deleted and then recreated"),
+            ("ResourceVersion", options.resource_version, meta["resourceVersion"], "modified"),
         ):
             if wanted and wanted != found:
-                why = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {found}"
-                raise status_errors.conflict(kind, name_of(old), why)
+                why = (
+                    f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). "
+                    f"The object might have been {perhaps}"
+                )
+                raise status_errors.precondition_failed(kind, name_of(old), why)
 
 
 def _grace_seconds(kind: Kind, old: Object, options: DeleteOptions) -> int:
@@ -220,9 +226,7 @@ def _finished(body: Object) -> bool:
     meta = metadata(body)
     if not meta.get("deletionTimestamp") or meta.get("deletionGracePeriodSeconds"):
         return False
-    return not meta.get("finalizers") and not (
-        body.get("kind") == "Namespace" and at(body, "spec.finalizers")
-    )
+    return not meta.get("finalizers") and not (body.get("kind") == "Namespace" and at(body, "spec.finalizers"))
 
 
 def _raise_invalid(kind: Kind, body: Object, errors: Iterable[FieldError]) -> None:

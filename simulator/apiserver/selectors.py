@@ -18,6 +18,10 @@ class SelectorSyntaxError(ValueError):
     """The selector cannot be read or names a field that cannot be selected; the message says which."""
 
 
+class UnknownFieldError(SelectorSyntaxError):
+    """The kind cannot be selected by this field; the message is the field."""
+
+
 _TOKEN = re.compile(r"\s*(?:([^\s!=<>,()]+)|(==|!=|=|<|>|!|,|\(|\)))")
 _OPERATORS = {"=": "In", "==": "In", "!=": "NotIn", "in": "In", "notin": "NotIn", ">": "Gt", "<": "Lt"}
 
@@ -167,7 +171,7 @@ class FieldSelector:
                 raise SelectorSyntaxError(f"invalid selector: '{text}'; can't understand '{term}'")
             label, operator, value = match.groups()
             if label not in fields:
-                raise SelectorSyntaxError(f"field label not supported: {label}")
+                raise UnknownFieldError(label)
             terms.append((fields[label], re.sub(r"\\([\\,=])", r"\1", value), operator != "!="))
         return cls(tuple(terms))
 

@@ -66,9 +66,7 @@ class ApiServer:
         self._open: set[asyncio.Task[Any]] = set()
         resources = Resources(self.store, now=now, rng=rng)
         admission = Admission(self.store, rng=rng)
-        self._handlers = Handlers(
-            self.store, resources, admission, now=now, rng=rng, bookmark_seconds=bookmark_seconds
-        )
+        self._handlers = Handlers(self.store, resources, admission, now=now, rng=rng, bookmark_seconds=bookmark_seconds)
         self._subresources = Subresources(self._handlers, resources, self.authenticator, now=now)
         self._logs = PodLogs(resources)
 
@@ -76,7 +74,9 @@ class ApiServer:
         await bootstrap.create_first_objects(self._handlers)
         app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=512)
         await site.start()
@@ -107,6 +107,11 @@ class ApiServer:
         """Makes every watch position and continue token of the past answer 410, as a compaction of etcd does."""
         self.store.forget_history()
         self._handlers.lister.forget()
+
+    @property
+    def open_streams(self) -> int:
+        """How many watches and logs are being sent."""
+        return len(self._open)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         user, verb, body = ANONYMOUS, request.method.lower(), b""
@@ -179,9 +184,7 @@ class ApiServer:
             return await handle(call)
         raise status_errors.method_not_allowed()
 
-    def _record(
-        self, request: web.Request, path: str, *, user: str, verb: str, code: int, body: bytes
-    ) -> None:
+    def _record(self, request: web.Request, path: str, *, user: str, verb: str, code: int, body: bytes) -> None:
         self.log.add(
             RequestRecord(
                 time=self._now(),

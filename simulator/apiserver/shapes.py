@@ -8,7 +8,7 @@ as it does in Go.
 
 from typing import Any
 
-from simulator.apiserver.quantity import QuantityError, parse
+from simulator.quantities import QuantityError, parse
 
 STRINGS: dict[str, Any] = {"*": str}
 QUANTITY = object()
@@ -41,6 +41,27 @@ _PROBE: dict[str, Any] = {
     "failureThreshold": int,
     "successThreshold": int,
 }
+_FIELD_ITEMS: dict[str, Any] = {"items": [{"path": str, "fieldRef": dict, "resourceFieldRef": dict}]}
+_SOURCES: dict[str, Any] = {
+    "configMap": {"name": str, "items": [dict], "defaultMode": int},
+    "secret": {"secretName": str, "name": str, "items": [dict], "defaultMode": int},
+    "downwardAPI": _FIELD_ITEMS,
+    "serviceAccountToken": dict,
+}
+_VOLUME: dict[str, Any] = _SOURCES | {
+    "name": str,
+    "emptyDir": {"medium": str, "sizeLimit": QUANTITY},
+    "hostPath": dict,
+    "persistentVolumeClaim": dict,
+    "projected": {"sources": [_SOURCES], "defaultMode": int},
+}
+_HOOK: dict[str, Any] = {"httpGet": {"path": str, "port": (int, str)}, "exec": {"command": [str]}}
+_VALUE_SOURCE: dict[str, Any] = {
+    "fieldRef": dict,
+    "resourceFieldRef": dict,
+    "configMapKeyRef": {"name": str, "key": str, "optional": bool},
+    "secretKeyRef": {"name": str, "key": str, "optional": bool},
+}
 _CONTAINER: dict[str, Any] = {
     "name": str,
     "image": str,
@@ -48,7 +69,7 @@ _CONTAINER: dict[str, Any] = {
     "args": [str],
     "workingDir": str,
     "imagePullPolicy": str,
-    "env": [{"name": str, "value": str, "valueFrom": dict}],
+    "env": [{"name": str, "value": str, "valueFrom": _VALUE_SOURCE}],
     "envFrom": [dict],
     "ports": [{"name": str, "containerPort": int, "hostPort": int, "protocol": str}],
     "resources": _RESOURCES,
@@ -56,22 +77,36 @@ _CONTAINER: dict[str, Any] = {
     "livenessProbe": _PROBE,
     "readinessProbe": _PROBE,
     "startupProbe": _PROBE,
-    "lifecycle": dict,
+    "lifecycle": {"postStart": _HOOK, "preStop": _HOOK},
     "securityContext": dict,
 }
 POD_SPEC: dict[str, Any] = {
     "containers": [_CONTAINER],
     "initContainers": [_CONTAINER],
-    "volumes": [{"name": str}],
+    "volumes": [_VOLUME],
     "nodeName": str,
     "nodeSelector": STRINGS,
     "serviceAccountName": str,
     "restartPolicy": str,
     "terminationGracePeriodSeconds": int,
     "imagePullSecrets": [dict],
-    "tolerations": [dict],
+    "tolerations": [{"key": str, "operator": str, "value": str, "effect": str}],
     "securityContext": dict,
     "affinity": dict,
+}
+CONDITIONS: list[Any] = [{"type": str, "status": str, "reason": str, "message": str}]
+_CONTAINER_STATUS: dict[str, Any] = {
+    "name": str,
+    "ready": bool,
+    "restartCount": int,
+    "state": {"waiting": dict, "running": dict, "terminated": dict},
+    "lastState": {"waiting": dict, "running": dict, "terminated": dict},
+}
+POD_STATUS: dict[str, Any] = {
+    "phase": str,
+    "conditions": CONDITIONS,
+    "containerStatuses": [_CONTAINER_STATUS],
+    "initContainerStatuses": [_CONTAINER_STATUS],
 }
 TEMPLATE: dict[str, Any] = {"metadata": METADATA, "spec": POD_SPEC}
 

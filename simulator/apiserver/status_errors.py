@@ -87,7 +87,14 @@ def already_exists(kind: Kind, name: str) -> StatusError:
 def conflict(kind: Kind, name: str, why: str, *, subresource: str = "") -> StatusError:
     resource = f"{kind.qualified}/{subresource}" if subresource else kind.qualified
     message = f'Operation cannot be fulfilled on {resource} "{name}": {why}'
-    return StatusError(409, "Conflict", message, details=_about(kind, name))
+    word = f"{kind.plural}/{subresource}" if subresource else kind.plural
+    return StatusError(409, "Conflict", message, details=_about(kind, name, kind_word=word))
+
+
+def precondition_failed(kind: Kind, name: str, why: str) -> StatusError:
+    """409 of a deletion whose preconditions do not hold; it names the kind, not the resource."""
+    message = f'Operation cannot be fulfilled on {_qualified_kind(kind)} "{name}": {why}'
+    return StatusError(409, "Conflict", message, details=_about(kind, name, kind_word=kind.kind))
 
 
 def modified(kind: Kind, name: str) -> StatusError:
@@ -113,8 +120,12 @@ def invalid(kind: Kind, name: str, errors: Iterable[FieldError]) -> StatusError:
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     causes = [{"reason": one.reason, "message": one.message, "field": one.field} for one in found]
     details = _about(kind, name, kind_word=kind.kind) | {"causes": causes}
-    qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
-    return StatusError(422, "Invalid", f'{qualified} "{name}" is invalid: {listed}', details=details)
+    message = f'{_qualified_kind(kind)} "{name}" is invalid: {listed}'
+    return StatusError(422, "Invalid", message, details=details)
+
+
+def _qualified_kind(kind: Kind) -> str:
+    return f"{kind.kind}.{kind.group}" if kind.group else kind.kind
 
 
 def unprocessable_patch() -> StatusError:

@@ -82,11 +82,7 @@ class Collection:
     def entries(self, namespace: str | None = None) -> list[tuple[tuple[str, str], Stored]]:
         """In key order, as etcd lists: namespace, then name. None means every namespace."""
         chosen = self._namespaces if namespace is None else {namespace: self._namespaces.get(namespace, {})}
-        return [
-            ((space, name), objects[name])
-            for space, objects in sorted(chosen.items())
-            for name in sorted(objects)
-        ]
+        return [((space, name), objects[name]) for space, objects in sorted(chosen.items()) for name in sorted(objects)]
 
     def all(self) -> Iterable[Stored]:
         """Every object, in no order."""
@@ -135,9 +131,7 @@ class Store:
 
     def __init__(self, kinds: Iterable[Kind], *, history: int = DEFAULT_HISTORY) -> None:
         self.version = 0
-        self._collections = {
-            kind.key: Collection(kind, history=history) for kind in kinds if not kind.virtual
-        }
+        self._collections = {kind.key: Collection(kind, history=history) for kind in kinds if not kind.virtual}
 
     def of(self, kind: Kind) -> Collection:
         return self._collections[kind.key]

@@ -142,9 +142,7 @@ def _reorder(original: Object, key: str, order: Any, path: _Path) -> None:
         return element.get(merge_key) if merge_key and isinstance(element, dict) else element
 
     wanted = [identity(one) for one in order]
-    named = sorted(
-        (one for one in elements if identity(one) in wanted), key=lambda one: wanted.index(identity(one))
-    )
+    named = sorted((one for one in elements if identity(one) in wanted), key=lambda one: wanted.index(identity(one)))
     others = [one for one in elements if identity(one) not in wanted]
     original[key] = _interleave(named, others, [identity(one) for one in elements], identity)
 

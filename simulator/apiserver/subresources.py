@@ -102,9 +102,7 @@ class Subresources:
                 metadata(pod)[field] = (metadata(pod).get(field) or {}) | metadata(body)[field]
         self._mark_scheduled(pod)
         self._resources.replace_unchecked(POD, pod, dry_run=call.dry_run)
-        return Answer.of(
-            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
-        )
+        return Answer.of({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
     def _mark_scheduled(self, pod: Object) -> None:
         status = pod.setdefault("status", {})

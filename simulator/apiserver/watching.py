@@ -112,9 +112,7 @@ class TableEncoder(Encoder):
 class Watcher:
     """Produces the chunks of one watch until its time is up or the history is lost."""
 
-    def __init__(
-        self, store: Store, request: WatchRequest, encoder: Encoder, *, bookmark_seconds: float
-    ) -> None:
+    def __init__(self, store: Store, request: WatchRequest, encoder: Encoder, *, bookmark_seconds: float) -> None:
         self._store = store
         self._request = request
         self._encoder = encoder

@@ -14,8 +14,9 @@ import yaml
 from simulator.apiserver import status_errors
 from simulator.apiserver.kinds import Kind
 from simulator.apiserver.objects import Object
+from simulator.apiserver.protobuf import MEDIA_TYPE, ProtobufError, decode_protobuf
 
-_ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_ACCEPTED = ("application/json", "application/yaml", MEDIA_TYPE)
 _FREE_MAPS = frozenset(
     [
         "labels",
@@ -32,6 +33,7 @@ _FREE_MAPS = frozenset(
         "selector",
     ]
 )
+_QUANTITY_MAPS = frozenset({"limits", "requests", "capacity", "allocatable"})
 _KEPT_LISTS = frozenset({"containers", "endpoints", "addresses", "images"})
 _OMITTED_FALSE = frozenset(
     [
@@ -102,16 +104,18 @@ def decode_options(body: bytes, content_type: str) -> Object:
 
 
 def _parse(body: bytes, content_type: str) -> Object:
-    if content_type not in ("", "application/octet-stream", *_ACCEPTED[:2]):
+    if content_type not in ("", "application/octet-stream", *_ACCEPTED):
         raise status_errors.unsupported_media_type(_ACCEPTED)
     try:
+        if content_type == MEDIA_TYPE:
+            return decode_protobuf(body)
         found = yaml.safe_load(body) if content_type.endswith("yaml") else orjson.loads(body)
+    except ProtobufError as error:
+        raise status_errors.StatusError(415, "UnsupportedMediaType", str(error)) from error
     except (orjson.JSONDecodeError, yaml.YAMLError) as error:
         raise status_errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if not isinstance(found, dict):
-        raise status_errors.bad_request(
-            "couldn't get version/kind; json parse error: the body is not an object"
-        )
+        raise status_errors.bad_request("couldn't get version/kind; json parse error: the body is not an object")
     return found
 
 
@@ -134,7 +138,7 @@ def typed(kind: Kind, found: Object) -> Object:
 def as_kept(value: Any) -> Any:
     """The value without what the server does not keep; a new value, the given one stays as it is."""
     if isinstance(value, list):
-        return [as_kept(one) for one in value]
+        return [as_kept(one) for one in value if one is not None]
     if not isinstance(value, dict):
         return value
     kept: Object = {}
@@ -142,7 +146,8 @@ def as_kept(value: Any) -> Any:
     for key, inner in value.items():
         if key in _FREE_MAPS and isinstance(inner, dict) and not _is_label_selector(inner):
             if inner:
-                kept[key] = {name: "" if one is None else one for name, one in inner.items()}
+                nothing = "0" if key in _QUANTITY_MAPS else ""
+                kept[key] = {name: nothing if one is None else one for name, one in inner.items()}
         elif not (_omitted(key, inner) and not (inner == "" and beside)):
             kept[key] = as_kept(inner)
     return kept

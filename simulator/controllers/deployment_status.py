@@ -44,9 +44,7 @@ def calculate(deployment: Object, old: list[Object], new: Object | None, now: st
     status["conditions"] = list(deployment.get("status", {}).get("conditions") or [])
     enough = available >= deployment["spec"]["replicas"] - max_unavailable(deployment)
     if enough:
-        wanted = Condition(
-            "Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability."
-        )
+        wanted = Condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
         wanted = Condition(
             "Available",

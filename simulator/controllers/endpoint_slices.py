@@ -39,7 +39,7 @@ class EndpointSliceController(Controller):
             self._slices.observe(await self.client.create(ENDPOINT_SLICES, wanted, namespace))
             return
         current = existing[0]
-        if any(current.get(key) != wanted[key] for key in ("endpoints", "ports")):
+        if current.get("endpoints") != wanted["endpoints"] or _named(current.get("ports")) != wanted["ports"]:
             body = current | {key: wanted[key] for key in ("endpoints", "ports")}
             try:
                 self._slices.observe(await self.client.update(ENDPOINT_SLICES, body))
@@ -126,6 +126,11 @@ def _ports(service: Object, pods: list[Object]) -> list[dict[str, Any]]:
             protocol = port.get("protocol", "TCP")
             ports.append({"name": port.get("name", ""), "port": number, "protocol": protocol})
     return ports
+
+
+def _named(ports: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Stored ports, of which one without a name may have lost the empty string."""
+    return [{"name": "", **port} for port in ports or ()]
 
 
 def _target(port: dict[str, Any], pods: list[Object]) -> int | None:

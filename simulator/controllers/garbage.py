@@ -47,9 +47,7 @@ class GarbageCollector(Controller):
         for reference in owner["metadata"].get("ownerReferences") or ():
             above = BY_KIND.get(reference["kind"])
             if above is not None:  # it may wait for this, its last dependent
-                self.queue.add(
-                    (owner["metadata"].get("namespace", ""), f"{above.plural}/{reference['name']}")
-                )
+                self.queue.add((owner["metadata"].get("namespace", ""), f"{above.plural}/{reference['name']}"))
 
     async def reconcile(self, namespace: str, name: str) -> None:
         """Look at one object: end its waiting deletion, or delete it if nobody owns it any more."""

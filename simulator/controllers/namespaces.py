@@ -11,9 +11,7 @@ from simulator.resources import ALL, CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 
 _ROOT_CA = "kube-root-ca.crt"
 _LOOK_AGAIN_SECONDS = 1.0
-_CERTIFICATE = (
-    "-----BEGIN CERTIFICATE-----\nembedded cluster: loopback http only\n-----END CERTIFICATE-----\n"
-)
+_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nembedded cluster: loopback http only\n-----END CERTIFICATE-----\n"
 
 
 class NamespaceController(Controller):

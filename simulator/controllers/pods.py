@@ -57,9 +57,7 @@ def deletion_order(pods: list[Object]) -> list[Object]:
     def rank(pod: Object) -> tuple[Any, ...]:
         metadata, status = pod["metadata"], pod.get("status", {})
         since = ready_since(pod)
-        restarts = max(
-            (item.get("restartCount", 0) for item in status.get("containerStatuses") or ()), default=0
-        )
+        restarts = max((item.get("restartCount", 0) for item in status.get("containerStatuses") or ()), default=0)
         return (
             bool(pod["spec"].get("nodeName")),
             _PHASE_RANK.get(status.get("phase", "Pending"), 2),

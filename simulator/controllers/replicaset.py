@@ -79,16 +79,12 @@ class ReplicaSetController(Controller):
                 self.recorder.warning(_SOURCE, involved, "FailedCreate", f"Error creating: {error.message}")
             raise
         self._pods.observe(created)
-        self.recorder.normal(
-            _SOURCE, involved, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}"
-        )
+        self.recorder.normal(_SOURCE, involved, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}")
 
     async def _delete_pod(self, replica_set: Object, pod: Object) -> None:
         metadata, involved = pod["metadata"], reference_to(replica_set)
         try:
-            answer = await self.client.delete(
-                PODS, metadata["name"], metadata["namespace"], uid=metadata["uid"]
-            )
+            answer = await self.client.delete(PODS, metadata["name"], metadata["namespace"], uid=metadata["uid"])
         except ApiError as error:
             if error.code == 404:
                 self._pods.forget(pod)

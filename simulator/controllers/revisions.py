@@ -56,9 +56,7 @@ def same_template(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def by_age(replica_sets: Iterable[Object]) -> list[Object]:
     """Oldest first; names break ties."""
-    return sorted(
-        replica_sets, key=lambda item: (item["metadata"]["creationTimestamp"], item["metadata"]["name"])
-    )
+    return sorted(replica_sets, key=lambda item: (item["metadata"]["creationTimestamp"], item["metadata"]["name"]))
 
 
 def find_new(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
@@ -96,9 +94,7 @@ def new_replica_set(deployment: Object, *, replicas: int, surge: int, revision: 
     return body
 
 
-def synced_annotations(
-    deployment: Object, replica_set: Object, *, revision: int, surge: int
-) -> dict[str, str]:
+def synced_annotations(deployment: Object, replica_set: Object, *, revision: int, surge: int) -> dict[str, str]:
     """What the annotations of an existing new ReplicaSet should be: a rollback raises its revision."""
     current = annotations_of(replica_set)
     wanted = current | _copied(deployment)

@@ -176,9 +176,7 @@ class Rollout:
             if status.get("replicas", 0) or item["spec"]["replicas"] or behind:
                 continue
             try:
-                await self.client.delete(
-                    REPLICA_SETS, metadata["name"], metadata["namespace"], uid=metadata["uid"]
-                )
+                await self.client.delete(REPLICA_SETS, metadata["name"], metadata["namespace"], uid=metadata["uid"])
             except ApiError as error:
                 if error.code != 404:
                     raise

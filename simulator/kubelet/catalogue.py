@@ -123,9 +123,7 @@ def load_catalogue(path: Path = _FILE) -> Catalogue:
 
 def _tags(where: str, entry: Any) -> dict[str, Program]:
     if not isinstance(entry, dict) or not isinstance(entry.get("tags"), dict):
-        raise CatalogueError(
-            f"images.{where}: needs a mapping 'tags' from tag to what differs from 'program'"
-        )
+        raise CatalogueError(f"images.{where}: needs a mapping 'tags' from tag to what differs from 'program'")
     unknown = set(entry) - {"tags", "program"}
     if unknown:
         raise CatalogueError(f"images.{where}: unknown field {min(unknown)!r}; use 'program' and 'tags'")
@@ -152,13 +150,9 @@ def _value(name: str, value: Any) -> Any:
         case "ports":
             return {int(port): _paths(paths) for port, paths in value.items()}
         case "needs":
-            return Needs(
-                tuple(value.get("env", ())), tuple(value.get("files", ())), int(value.get("code", 1))
-            )
+            return Needs(tuple(value.get("env", ())), tuple(value.get("files", ())), int(value.get("code", 1)))
         case "exits":
-            return value and Exit(
-                float(value["after_seconds"]), int(value["code"]), tuple(value.get("logs", ()))
-            )
+            return value and Exit(float(value["after_seconds"]), int(value["code"]), tuple(value.get("logs", ())))
         case "stops":
             return Stop(float(value.get("seconds", 0.2)), int(value.get("code", 0)))
         case "logs" | "entrypoint":

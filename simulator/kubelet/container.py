@@ -109,9 +109,7 @@ class ContainerWorker:
             except ImageUnavailable as error:
                 self._warn("Failed", f"Error: {error.reason}")
                 self._wait(error.reason, error.message)
-                pause = (
-                    1.0 if error.reason == "ErrImagePull" and first_failure else self._run.node.sync_pause()
-                )
+                pause = 1.0 if error.reason == "ErrImagePull" and first_failure else self._run.node.sync_pause()
             except ConfigError as error:
                 self._warn("Failed", f"Error: {error}")
                 self._wait("CreateContainerConfigError", str(error))

@@ -51,9 +51,7 @@ def plan(program: Program, container: dict[str, Any], *, variables: set[str], fi
     if command or (program.shell and arguments):
         return _command(program, [*command, *arguments], container)
     if missing is not None:
-        return Execution(
-            program, program.logs, None, End(_FAIL_SECONDS, program.needs.code, "Error", (missing,))
-        )
+        return Execution(program, program.logs, None, End(_FAIL_SECONDS, program.needs.code, "Error", (missing,)))
     end = _earliest(_out_of_memory(program, container), _own_end(program))
     return Execution(program, program.logs, program.start_seconds, end)
 
@@ -99,7 +97,7 @@ def _command(program: Program, words: list[str], container: dict[str, Any]) -> E
     name = words[0].rsplit("/", 1)[-1]
     known = {item.rsplit("/", 1)[-1] for item in program.entrypoint}
     memory = _out_of_memory(program, container)
-    if name in known:
+    if name in known and not program.shell:
         return Execution(program, program.logs, program.start_seconds, _earliest(memory, _own_end(program)))
     if name not in _EVERY_IMAGE_HAS:
         raise StartError(

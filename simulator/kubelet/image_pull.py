@@ -23,9 +23,7 @@ class ImageUnavailable(Exception):
 class ImagePull:
     """One container's way to its image; remembers the last failure for the back-off's message."""
 
-    def __init__(
-        self, node: NodeContext, pod: Object, container: dict[str, Any], involved: dict[str, Any]
-    ) -> None:
+    def __init__(self, node: NodeContext, pod: Object, container: dict[str, Any], involved: dict[str, Any]) -> None:
         self._node = node
         self._image: str = container["image"]
         self._policy = container.get("imagePullPolicy", "IfNotPresent")
@@ -43,9 +41,7 @@ class ImagePull:
             raise ImageUnavailable("InvalidImageName", message) from error
         present = self._node.images.present(reference)
         if present is not None and self._policy != "Always":
-            text = (
-                f'Container image "{self._image}" already present on machine and can be accessed by the pod'
-            )
+            text = f'Container image "{self._image}" already present on machine and can be accessed by the pod'
             self._tell("Pulled", text)
             return present
         if self._policy == "Never":

@@ -77,9 +77,7 @@ class NodeImages:
         full = str(reference)
         resolving = f'failed to pull and unpack image "{full}": failed to resolve reference "{full}"'
         if not self._catalogue.knows_host(reference.host):
-            url = (
-                f"https://{reference.host}/v2/{reference.path}/manifests/{reference.digest or reference.tag}"
-            )
+            url = f"https://{reference.host}/v2/{reference.path}/manifests/{reference.digest or reference.tag}"
             return (
                 f'rpc error: code = Unknown desc = {resolving}: failed to do request: Head "{url}": '
                 f"dial tcp: lookup {reference.host.partition(':')[0]}: no such host"

@@ -57,8 +57,7 @@ class Kubelet:
         self.ready = asyncio.Event()
         self.log_port = 0
         self.nodes = {
-            node.name: node
-            for node in (self._node(number, catalogue) for number in range(self._options.nodes))
+            node.name: node for node in (self._node(number, catalogue) for number in range(self._options.nodes))
         }
 
     def _node(self, number: int, catalogue: Catalogue) -> NodeContext:

@@ -118,6 +118,7 @@ class NodeAgent:
             await self._node.client.create(LEASES, body)
 
     def _object(self) -> dict[str, Any]:
+        cidr = f"10.244.{self._node.index}.0/24"
         labels = {
             "kubernetes.io/hostname": self._node.name,
             "kubernetes.io/os": "linux",
@@ -132,7 +133,7 @@ class NodeAgent:
                 "labels": labels,
                 "annotations": {"simulator/kubelet-scheme": self._scheme},
             },
-            "spec": {"podCIDR": f"10.244.{self._node.index}.0/24"},
+            "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
             "status": self._status(),
         }
 

@@ -177,9 +177,7 @@ class PodWorker:
         await self._write_status()
         while True:
             try:
-                await self.node.client.delete(
-                    PODS, self._name, self._namespace, uid=self._uid, grace_period_seconds=0
-                )
+                await self.node.client.delete(PODS, self._name, self._namespace, uid=self._uid, grace_period_seconds=0)
             except ApiError as error:
                 if error.code not in (404, 409):
                     await self.node.clock.sleep(1.0)

@@ -62,9 +62,7 @@ class ContainerProbe:
                     self.failed(self.kind, problem)
                 repeated = repeated + 1 if result == last else 1
                 last = result
-                if repeated >= self.spec.get(
-                    "successThreshold" if result else "failureThreshold", 1 if result else 3
-                ):
+                if repeated >= self.spec.get("successThreshold" if result else "failureThreshold", 1 if result else 3):
                     self.report(self.kind, result)
             await self._tick(period)
 

@@ -48,9 +48,7 @@ class References:
     async def files(self, volume: dict[str, Any]) -> set[str]:
         """The paths of a volume's files, relative to it; raises ``MountError``."""
         if "configMap" in volume:
-            return await self._projected(
-                CONFIG_MAPS, volume["configMap"], volume["configMap"].get("name", "")
-            )
+            return await self._projected(CONFIG_MAPS, volume["configMap"], volume["configMap"].get("name", ""))
         if "secret" in volume:
             return await self._projected(SECRETS, volume["secret"], volume["secret"].get("secretName", ""))
         if "projected" in volume:
@@ -65,9 +63,7 @@ class References:
 
     async def _source(self, source: dict[str, Any]) -> set[str]:
         if "configMap" in source:
-            return await self._projected(
-                CONFIG_MAPS, source["configMap"], source["configMap"].get("name", "")
-            )
+            return await self._projected(CONFIG_MAPS, source["configMap"], source["configMap"].get("name", ""))
         if "secret" in source:
             return await self._projected(SECRETS, source["secret"], source["secret"].get("name", ""))
         if "serviceAccountToken" in source:

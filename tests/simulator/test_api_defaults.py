@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.apiserver.quantity import QuantityError, canonical, parse
+from simulator.quantities import QuantityError, canonical, parse
 from tests.simulator.conftest import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -186,9 +186,7 @@ INVALID: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("body", "message"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID]
-)
+@pytest.mark.parametrize(("body", "message"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID])
 def test_an_invalid_pod_is_refused_with_its_field(api: Api, body: Any, message: str) -> None:
     refused = api.create(PODS, body)
     assert (refused["code"], refused["reason"]) == (422, "Invalid")

@@ -19,18 +19,13 @@ def test_a_list_is_typed_and_its_items_are_not(api: Api) -> None:
     found = api.get(CONFIG_MAPS)
     assert (found["kind"], found["apiVersion"]) == ("ConfigMapList", "v1")
     assert found["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
-    assert found["items"] == [
-        {key: value for key, value in made.items() if key not in ("kind", "apiVersion")}
-    ]
+    assert found["items"] == [{key: value for key, value in made.items() if key not in ("kind", "apiVersion")}]
 
 
 def test_a_list_is_in_order_of_namespace_and_name(api: Api) -> None:
     for space, name in (("kube-public", "a"), ("default", "b"), ("default", "a")):
         api.create(f"/api/v1/namespaces/{space}/configmaps", config_map(name))
-    found = [
-        (one["metadata"]["namespace"], one["metadata"]["name"])
-        for one in api.get("/api/v1/configmaps")["items"]
-    ]
+    found = [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in api.get("/api/v1/configmaps")["items"]]
     assert found == [("default", "a"), ("default", "b"), ("kube-public", "a")]
 
 
@@ -148,13 +143,11 @@ def test_an_unknown_field_is_refused(api: Api) -> None:
     refused = api.get(PODS, fieldSelector="spec.containers=x")
     assert refused["code"] == 400
     assert refused["message"] == "field label not supported: spec.containers"
+    refused = api.get(CONFIG_MAPS, fieldSelector="spec.x=y")
+    assert refused["message"] == ('"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"')
 
 
-@given(
-    st.dictionaries(
-        st.from_regex("[a-z]{1,5}", fullmatch=True), st.from_regex("[a-z0-9]{1,5}", fullmatch=True)
-    )
-)
+@given(st.dictionaries(st.from_regex("[a-z]{1,5}", fullmatch=True), st.from_regex("[a-z0-9]{1,5}", fullmatch=True)))
 def test_a_selector_written_from_labels_matches_them(labels: dict[str, str]) -> None:
     text = ",".join(f"{key}={value}" for key, value in labels.items())
     assert LabelSelector.parse(text).matches(labels)

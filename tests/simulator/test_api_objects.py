@@ -85,9 +85,18 @@ def test_a_patch_that_names_a_stale_version_is_a_conflict(api: Api) -> None:
 
 def test_another_uid_is_a_conflict(api: Api) -> None:
     api.create(CONFIG_MAPS, config_map("a"))
-    refused = api.patch(f"{CONFIG_MAPS}/a", {"metadata": {"uid": "other"}})
+    body = config_map("a")
+    body["metadata"]["uid"] = "other"
+    refused = api.update(f"{CONFIG_MAPS}/a", body)
     assert refused["code"] == 409
     assert "Precondition failed: UID in precondition: other" in refused["message"]
+
+
+def test_a_patch_may_not_change_uid_or_name(api: Api) -> None:
+    api.create(CONFIG_MAPS, config_map("a"))
+    refused = api.patch(f"{CONFIG_MAPS}/a", {"metadata": {"uid": "other"}})
+    assert refused["message"] == ('ConfigMap "a" is invalid: metadata.uid: Invalid value: "other": field is immutable')
+    assert api.patch(f"{CONFIG_MAPS}/a", {"metadata": {"name": "b"}})["code"] == 400
 
 
 @pytest.mark.parametrize(
@@ -126,9 +135,7 @@ def test_clients_cannot_set_what_the_server_owns(api: Api) -> None:
 
 
 def test_an_emptied_list_and_a_null_are_not_kept(api: Api) -> None:
-    body = deployment(
-        "web", {"name": "web", "image": "nginx:1", "env": [{"name": "A", "value": "b"}], "args": None}
-    )
+    body = deployment("web", {"name": "web", "image": "nginx:1", "env": [{"name": "A", "value": "b"}], "args": None})
     api.create(DEPLOYMENTS, body)
     operation = {"op": "remove", "path": "/spec/template/spec/containers/0/env/0"}
     changed = api.patch(f"{DEPLOYMENTS}/web", [operation], JSON_PATCH)
@@ -210,9 +217,7 @@ class TestDeletion:
         api.create(PODS, pod(nodeName="node-1"))
         first = api.delete(f"{PODS}/web", gracePeriodSeconds="10")
         assert api.delete(f"{PODS}/web", gracePeriodSeconds="60") == first
-        assert (
-            api.delete(f"{PODS}/web", gracePeriodSeconds="5")["metadata"]["deletionGracePeriodSeconds"] == 5
-        )
+        assert api.delete(f"{PODS}/web", gracePeriodSeconds="5")["metadata"]["deletionGracePeriodSeconds"] == 5
 
     def test_an_unscheduled_pod_goes_at_once(self, api: Api) -> None:
         api.create(PODS, pod())
@@ -229,7 +234,9 @@ class TestDeletion:
         api.create(PODS, pod())
         refused = api.delete(f"{PODS}/web", {"preconditions": {"uid": "other"}})
         assert (refused["code"], refused["reason"]) == (409, "Conflict")
-        assert "Precondition failed: UID in precondition: other, UID in object meta: " in refused["message"]
+        assert refused["message"].startswith(
+            'Operation cannot be fulfilled on Pod "web": the UID in the precondition (other) does not match'
+        )
         assert api.get(f"{PODS}/web")["kind"] == "Pod"
 
     def test_foreground_deletion_waits_behind_a_finalizer(self, api: Api) -> None:

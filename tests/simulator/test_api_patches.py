@@ -61,18 +61,14 @@ class TestJsonPatch:
         ],
         ids=str,
     )
-    def test_what_cannot_be_applied_is_422_and_changes_nothing(
-        self, api: Api, web: Any, operation: Any
-    ) -> None:
+    def test_what_cannot_be_applied_is_422_and_changes_nothing(self, api: Api, web: Any, operation: Any) -> None:
         first = {"op": "replace", "path": "/spec/replicas", "value": 1}
         refused = api.patch(WEB, [first, operation], JSON_PATCH)
         assert (refused["code"], refused["reason"]) == (422, "Invalid")
         assert refused["message"] == "the server rejected our request due to an error in our request"
         assert api.get(WEB) == web
 
-    def test_a_null_test_passes_where_the_last_key_is_absent_and_its_parent_exists(
-        self, api: Api, web: Any
-    ) -> None:
+    def test_a_null_test_passes_where_the_last_key_is_absent_and_its_parent_exists(self, api: Api, web: Any) -> None:
         operations = [
             {"op": "test", "path": "/metadata/annotations", "value": None},
             {"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}},
@@ -97,8 +93,7 @@ class TestJsonPatch:
         refused = api.patch(WEB, [{"op": "replace", "path": "/spec/replicas", "value": "two"}], JSON_PATCH)
         assert refused["code"] == 422
         assert (
-            "cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32"
-            in refused["message"]
+            "cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32" in refused["message"]
         )
 
 
@@ -140,9 +135,7 @@ def spec(**fields: Any) -> dict[str, Any]:
         pytest.param(
             spec(containers=[{"name": "a", "env": [{"name": "X", "value": "1"}]}]),
             spec(containers=[{"name": "a", "env": [{"name": "Y", "value": "2"}]}]),
-            spec(
-                containers=[{"name": "a", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}]
-            ),
+            spec(containers=[{"name": "a", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}]),
             id="env by name",
         ),
         pytest.param(
@@ -198,16 +191,8 @@ def spec(**fields: Any) -> dict[str, Any]:
         ),
         pytest.param(
             {"status": {"conditions": [{"type": "Ready", "status": "False"}]}},
-            {
-                "status": {
-                    "conditions": [{"type": "Ready", "status": "True"}, {"type": "New", "status": "True"}]
-                }
-            },
-            {
-                "status": {
-                    "conditions": [{"type": "Ready", "status": "True"}, {"type": "New", "status": "True"}]
-                }
-            },
+            {"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "New", "status": "True"}]}},
+            {"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "New", "status": "True"}]}},
             id="conditions by type",
         ),
         pytest.param(

@@ -36,9 +36,7 @@ class TestErrors:
             ),
         ],
     )
-    def test_a_refusal_says_why(
-        self, api: Api, method: str, path: str, code: int, reason: str, message: str
-    ) -> None:
+    def test_a_refusal_says_why(self, api: Api, method: str, path: str, code: int, reason: str, message: str) -> None:
         response = api.http.request(method, path)
         status = response.json()
         assert response.status_code == status["code"] == code

@@ -105,9 +105,7 @@ class TestBinding:
         assert api.create(f"{PODS}/web/binding", self.BODY)["status"] == "Success"
         found = api.get(f"{PODS}/web")
         assert found["spec"]["nodeName"] == "n1"
-        assert [(one["type"], one["status"]) for one in found["status"]["conditions"]] == [
-            ("PodScheduled", "True")
-        ]
+        assert [(one["type"], one["status"]) for one in found["status"]["conditions"]] == [("PodScheduled", "True")]
 
     def test_a_pod_is_bound_once(self, api: Api) -> None:
         api.create(PODS, pod())
@@ -133,9 +131,7 @@ def test_a_service_account_token_speaks_for_the_account(api: Api) -> None:
     }
     answer = api.create("/api/v1/namespaces/default/serviceaccounts/default/token", body)
     headers = {"Authorization": f"Bearer {answer['status']['token']}"}
-    review = api.http.post(
-        "/apis/authentication.k8s.io/v1/selfsubjectreviews", json={}, headers=headers
-    ).json()
+    review = api.http.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json={}, headers=headers).json()
     assert review["status"]["userInfo"]["username"] == "system:serviceaccount:default:default"
 
 
@@ -154,9 +150,7 @@ def kubelet_port() -> Iterator[int]:
 
     async def log(request: web.Request) -> web.Response:
         if request.path.endswith("/gone"):
-            return web.Response(
-                status=400, text='container "gone" in pod "web" is waiting to start: ContainerCreating'
-            )
+            return web.Response(status=400, text='container "gone" in pod "web" is waiting to start: ContainerCreating')
         return web.Response(text=f"{request.path}?{request.query_string}\n")
 
     async def serve() -> None:
@@ -192,9 +186,7 @@ class TestLogs:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet_port}},
         }
         annotations = {"simulator/kubelet-scheme": "http"}
-        api.create(
-            "/api/v1/nodes", {"metadata": {"name": "n1", "annotations": annotations}, "status": status}
-        )
+        api.create("/api/v1/nodes", {"metadata": {"name": "n1", "annotations": annotations}, "status": status})
 
     def test_the_kubelet_is_asked_for_the_container_with_the_query(self, api: Api) -> None:
         api.create(PODS, pod(nodeName="n1"))

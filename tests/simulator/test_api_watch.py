@@ -1,5 +1,6 @@
 """Watches: what they see, from where, and when they are told that history is gone."""
 
+import time
 from itertools import islice
 from typing import Any
 
@@ -121,6 +122,18 @@ def test_a_watch_that_falls_behind_is_told_in_the_stream(api: Api) -> None:
         api.create(CONFIG_MAPS, config_map("b"))
         error = next(event for event in map(orjson.loads, islice(lines, 3)) if event["type"] == "ERROR")
     assert error["object"]["code"] == 410
+
+
+def test_a_watch_ends_when_its_client_goes(api: Api) -> None:
+    with api.http.stream("GET", CONFIG_MAPS, params={"watch": "1"}) as response:
+        api.create(CONFIG_MAPS, config_map("a"))
+        lines = response.iter_lines()
+        next(lines)
+        assert api.server.open_streams == 1
+    deadline = time.monotonic() + 5
+    while api.server.open_streams and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert api.server.open_streams == 0
 
 
 def _config_maps(api: Api) -> Any:

@@ -1,9 +1,10 @@
 """kubectl works against the server and the cluster unchanged."""
 
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def runner(server: str, home: Path) -> Kubectl:
         done = subprocess.run(
             command,
             input=None if stdin is None else json.dumps(stdin),
-            env={"HOME": str(home), "PATH": "/usr/bin:/bin:/usr/local/bin", "KUBECONFIG": "/dev/null"},
+            env={"HOME": str(home), "PATH": os.environ["PATH"], "KUBECONFIG": "/dev/null"},
             capture_output=True,
             text=True,
             timeout=30,
@@ -125,9 +126,9 @@ class TestCluster:
     """With controllers, scheduler and kubelet behind the server."""
 
     @pytest.fixture
-    def kubectl(self, cluster: EmbeddedCluster, tmp_path: Path) -> Iterator[Kubectl]:
+    def kubectl(self, cluster: EmbeddedCluster, tmp_path: Path) -> Kubectl:
         server = cluster.kubeconfig()["clusters"][0]["cluster"]["server"]
-        yield runner(server, tmp_path)
+        return runner(server, tmp_path)
 
     def test_a_rollout_is_followed_described_and_undone(self, kubectl: Kubectl) -> None:
         kubectl("apply", "-f", "-", stdin=deployment(replicas=2))
@@ -155,3 +156,39 @@ class TestCluster:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
         assert done.stdout.count(" Ready ") == 3
         assert "jane" in {record.user for record in cluster.requests()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "value"),
+    [
+        ("create namespace shop", "/api/v1/namespaces/shop", ("status", {"phase": "Active"})),
+        (
+            "create configmap c --from-literal=a=b",
+            "/api/v1/namespaces/default/configmaps/c",
+            ("data", {"a": "b"}),
+        ),
+        (
+            "create secret generic s --from-literal=a=b",
+            "/api/v1/namespaces/default/secrets/s",
+            ("data", {"a": "Yg=="}),
+        ),
+        ("create deployment d --image=nginx --port=80", f"{DEPLOYMENTS}/d", ("kind", "Deployment")),
+        (
+            "create service clusterip v --tcp=80:http",
+            "/api/v1/namespaces/default/services/v",
+            ("kind", "Service"),
+        ),
+    ],
+    ids=["namespace", "configmap", "secret", "deployment", "service"],
+)
+def test_create_by_name_sends_protobuf_and_is_understood(
+    api: Api, kubectl: Kubectl, arguments: str, path: str, value: tuple[str, object]
+) -> None:
+    kubectl(*arguments.split())
+    found = api.get(path)
+    assert found[value[0]] == value[1], found
+
+
+def test_rights_and_identity_are_told(kubectl: Kubectl) -> None:
+    assert kubectl("auth", "can-i", "delete", "nodes").startswith("yes")
+    assert "admin" in kubectl("auth", "whoami")

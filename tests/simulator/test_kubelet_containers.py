@@ -43,14 +43,9 @@ async def test_a_missing_volume_keeps_the_pod_creating() -> None:
     volumes = [{"name": "config", "configMap": {"name": "app-config"}}]
     mounts = [{"name": "config", "mountPath": "/etc/app"}]
     async with running_world() as world:
-        await world.run_pod(
-            {"containers": [container("nginx:1.27", volumeMounts=mounts)], "volumes": volumes}
-        )
+        await world.run_pod({"containers": [container("nginx:1.27", volumeMounts=mounts)], "volumes": volumes})
         event = await world.event("FailedMount")
-        assert (
-            event["message"]
-            == 'MountVolume.SetUp failed for volume "config" : configmap "app-config" not found'
-        )
+        assert event["message"] == 'MountVolume.SetUp failed for volume "config" : configmap "app-config" not found'
         assert "fieldPath" not in event["involvedObject"]
         await world.waits("ContainerCreating")
 
@@ -82,9 +77,7 @@ async def test_memory_beyond_the_limit_is_a_kill_that_leaves_no_event() -> None:
         await world.waits("CrashLoopBackOff")
         ended = (await world.container())["lastState"]["terminated"]
         assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
-        assert {event["reason"] for event in await world.events() if event["type"] == "Warning"} <= {
-            "BackOff"
-        }
+        assert {event["reason"] for event in await world.events() if event["type"] == "Warning"} <= {"BackOff"}
 
 
 async def test_twice_the_limit_is_enough_for_the_same_program() -> None:

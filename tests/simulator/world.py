@@ -121,9 +121,7 @@ class World:
 async def running_world(*, speed: float = 40.0, nodes: int = 2) -> AsyncIterator[World]:
     """A cluster that is stopped again; everything waits ``speed`` times shorter."""
     with EmbeddedCluster(nodes=nodes, speed=speed) as cluster:
-        async with ApiClient(
-            Connection(cluster.server, cluster.token("admin"), user_agent="tests")
-        ) as client:
+        async with ApiClient(Connection(cluster.server, cluster.token("admin"), user_agent="tests")) as client:
             world = World(cluster, client)
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
             await client.create(NAMESPACES, body)

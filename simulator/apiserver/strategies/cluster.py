@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator.apiserver.field_errors import FieldError, forbidden_field, immutable, invalid_value, required
 from simulator.apiserver.objects import Object, at, metadata, namespace_of
-from simulator.apiserver.shapes import STRINGS
+from simulator.apiserver.shapes import CONDITIONS, QUANTITIES, STRINGS
 from simulator.apiserver.strategies.pod_defaults import canonical_quantities
 from simulator.apiserver.strategies.strategy import Strategy
 
@@ -38,10 +38,27 @@ def _update_namespace(new: Object, old: Object) -> None:
     new["spec"] = old.get("spec") or {}
 
 
+_NODE_INFO = (
+    "machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion",
+    "kubeProxyVersion", "operatingSystem", "architecture",
+)  # fmt: skip
+
+
 def _default_node(node: Object) -> None:
     node["spec"] = node.get("spec") or {}
+    status = node["status"] = node.get("status") or {}
     for field in ("capacity", "allocatable"):
-        canonical_quantities(at(node, f"status.{field}"))
+        canonical_quantities(status.get(field))
+    if status.get("capacity") and not status.get("allocatable"):
+        status["allocatable"] = dict(status["capacity"])
+    status["daemonEndpoints"] = status.get("daemonEndpoints") or {"kubeletEndpoint": {"Port": 0}}
+    status["nodeInfo"] = dict.fromkeys(_NODE_INFO, "") | (status.get("nodeInfo") or {})
+
+
+def _default_slice(endpoint_slice: Object) -> None:
+    """Both lists are always there, null where they are empty."""
+    for field in ("endpoints", "ports"):
+        endpoint_slice[field] = endpoint_slice.get(field) or None
 
 
 def _default_event(event: Object) -> None:
@@ -90,9 +107,25 @@ def _validate_slice(endpoint_slice: Object) -> Iterator[FieldError]:
         yield required("addressType")
 
 
-NAMESPACE = Strategy(default=_default_namespace, create=_create_namespace, update=_update_namespace)
+NAMESPACE = Strategy(
+    default=_default_namespace,
+    create=_create_namespace,
+    update=_update_namespace,
+    shape={"spec": {"finalizers": [str]}, "status": {"phase": str}},
+)
 NODE = Strategy(
-    default=_default_node, shape={"status": {"capacity": dict, "allocatable": dict, "conditions": [dict]}}
+    default=_default_node,
+    shape={
+        "spec": {"unschedulable": bool, "taints": [dict]},
+        "status": {
+            "capacity": QUANTITIES,
+            "allocatable": QUANTITIES,
+            "conditions": CONDITIONS,
+            "addresses": [{"type": str, "address": str}],
+            "nodeInfo": STRINGS,
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": int}},
+        },
+    },
 )
 EVENT = Strategy(
     default=_default_event,
@@ -112,4 +145,15 @@ SECRET = Strategy(
     validate_update=_validate_secret_update,
     shape={"data": STRINGS, "stringData": STRINGS, "type": str},
 )
-ENDPOINT_SLICE = Strategy(validate=_validate_slice, generation=_slice_generation)
+ENDPOINT_SLICE = Strategy(
+    default=_default_slice,
+    validate=_validate_slice,
+    generation=_slice_generation,
+    shape={
+        "addressType": str,
+        "endpoints": [{"addresses": [str], "conditions": dict}],
+        "ports": [{"name": str, "port": int, "protocol": str}],
+    },
+)
+LEASE = Strategy(shape={"spec": {"holderIdentity": str, "leaseDurationSeconds": int, "leaseTransitions": int}})
+SERVICE_ACCOUNT = Strategy(shape={"secrets": [dict], "imagePullSecrets": [dict], "automountServiceAccountToken": bool})

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from simulator.apiserver.field_errors import FieldError, forbidden_field
 from simulator.apiserver.objects import Object, copy_of, metadata
-from simulator.apiserver.quantity import QuantityError, canonical
-from simulator.apiserver.shapes import POD_SPEC
+from simulator.apiserver.shapes import POD_SPEC, POD_STATUS
 from simulator.apiserver.strategies.pod_defaults import containers, default_pod_spec, default_requests
 from simulator.apiserver.strategies.pod_validation import validate_pod_spec
 from simulator.apiserver.strategies.strategy import Strategy, spec_generation
+from simulator.quantities import QuantityError, canonical
 
 _MAY_NOT_CHANGE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
@@ -101,5 +101,5 @@ POD = Strategy(
     validate=_validate,
     validate_update=_validate_update,
     generation=spec_generation,
-    shape={"spec": POD_SPEC},
+    shape={"spec": POD_SPEC, "status": POD_STATUS},
 )

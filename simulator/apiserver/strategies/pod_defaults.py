@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulator.apiserver.objects import Object, items_at
-from simulator.apiserver.quantity import QuantityError, canonical
+from simulator.quantities import QuantityError, canonical
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _SOURCES_WITH_MODE = ("configMap", "secret", "projected", "downwardAPI")

@@ -21,7 +21,7 @@ from simulator.apiserver.field_errors import (
 )
 from simulator.apiserver.names import DNS_LABEL_MESSAGE, is_dns_label
 from simulator.apiserver.objects import Object, items_at
-from simulator.apiserver.quantity import parse
+from simulator.quantities import parse
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -49,9 +49,7 @@ def validate_pod_spec(spec: Object, path: str) -> Iterator[FieldError]:
         yield unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"), _RESTART_POLICIES)
     if spec.get("terminationGracePeriodSeconds", 0) < 0:
         grace = spec["terminationGracePeriodSeconds"]
-        yield invalid_value(
-            f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"
-        )
+        yield invalid_value(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0")
 
 
 def _volumes(spec: Object, path: str) -> Iterator[FieldError]:
@@ -63,10 +61,7 @@ def _volumes(spec: Object, path: str) -> Iterator[FieldError]:
             yield duplicate(f"{where}.name", name)
         seen.add(str(name))
         sources = [key for key in volume if key != "name"]
-        yield from (
-            forbidden_field(f"{where}.{one}", "may not specify more than 1 volume type")
-            for one in sources[1:]
-        )
+        yield from (forbidden_field(f"{where}.{one}", "may not specify more than 1 volume type") for one in sources[1:])
 
 
 def _label(name: Any, where: str) -> Iterator[FieldError]:
@@ -108,7 +103,7 @@ def _ports(container: Object, where: str) -> Iterator[FieldError]:
         elif not 1 <= number <= 65535:
             yield invalid_value(f"{here}.containerPort", number, _PORT_RANGE)
         if port.get("protocol") not in ("TCP", "UDP", "SCTP"):
-            yield unsupported(f"{here}.protocol", port.get("protocol"), ("TCP", "UDP", "SCTP"))
+            yield unsupported(f"{here}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
         name = port.get("name")
         if name and name in names:
             yield duplicate(f"{here}.name", name)

@@ -60,10 +60,7 @@ def allocate(service: Object, addresses: Set[str], node_ports: Set[int], rng: Ra
     spec = service["spec"]
     if spec["type"] != "ExternalName":
         if not spec.get("clusterIP"):
-            free = (
-                str(SERVICE_NETWORK[rng.randrange(256, SERVICE_NETWORK.num_addresses - 1)])
-                for _ in iter(int, 1)
-            )
+            free = (str(SERVICE_NETWORK[rng.randrange(256, SERVICE_NETWORK.num_addresses - 1)]) for _ in iter(int, 1))
             spec["clusterIP"] = next(one for one in free if one not in addresses)
         spec["clusterIPs"] = [spec["clusterIP"]]
     if not _has_node_ports(spec):
@@ -143,6 +140,10 @@ SERVICE = Strategy(
             "type": str,
             "selector": STRINGS,
             "clusterIP": str,
+            "clusterIPs": [str],
+            "externalIPs": [str],
+            "externalName": str,
+            "sessionAffinity": str,
             "ports": [{"name": str, "port": int, "targetPort": (int, str), "nodePort": int, "protocol": str}],
         }
     },

@@ -19,13 +19,14 @@ from simulator.apiserver.field_errors import (
 from simulator.apiserver.names import label_errors
 from simulator.apiserver.objects import Object, at, metadata
 from simulator.apiserver.selectors import LabelSelector, SelectorSyntaxError
-from simulator.apiserver.shapes import SELECTOR, TEMPLATE
+from simulator.apiserver.shapes import CONDITIONS, SELECTOR, TEMPLATE
 from simulator.apiserver.strategies.pod_defaults import default_pod_spec
 from simulator.apiserver.strategies.pod_validation import validate_pod_spec
 from simulator.apiserver.strategies.strategy import Strategy, clear_status, spec_generation
 
 _PERCENT = re.compile(r"[0-9]+%")
 _NOT_NEGATIVE = "must be greater than or equal to 0"
+_NO_MATCH = "`selector` does not match template `labels`"
 _TEMPLATE_LABELS = "spec.template.metadata.labels"
 
 
@@ -54,10 +55,7 @@ def _default_deployment(obj: Object) -> None:
 
 
 def _default_replica_set(obj: Object) -> None:
-    spec = _default_replicated(obj)
-    labels = at(spec, "template.metadata.labels")
-    if labels and not metadata(obj).get("labels"):
-        metadata(obj)["labels"] = dict(labels)
+    _default_replicated(obj)
 
 
 def _create_replica_set(obj: Object) -> None:
@@ -81,6 +79,7 @@ def _validate_selector(spec: Object, labels: dict[str, str], owner: str) -> Iter
     selector = spec.get("selector")
     if selector is None:
         yield required("spec.selector")
+        yield invalid_value(_TEMPLATE_LABELS, labels or None, _NO_MATCH)
         return
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield invalid_value("spec.selector", selector, f"empty selector is invalid for {owner}")
@@ -91,7 +90,7 @@ def _validate_selector(spec: Object, labels: dict[str, str], owner: str) -> Iter
         yield invalid_value("spec.selector", selector, str(error))
         return
     if not matches:
-        yield invalid_value(_TEMPLATE_LABELS, labels, "`selector` does not match template `labels`")
+        yield invalid_value(_TEMPLATE_LABELS, labels or None, _NO_MATCH)
 
 
 def _validate_deployment(obj: Object) -> Iterator[FieldError]:
@@ -168,7 +167,7 @@ _SHAPE: dict[str, Any] = {
             "rollingUpdate": {"maxSurge": (int, str), "maxUnavailable": (int, str)},
         },
     },
-    "status": {"conditions": [dict]},
+    "status": {"conditions": CONDITIONS, "replicas": int, "readyReplicas": int},
 }
 
 DEPLOYMENT = Strategy(

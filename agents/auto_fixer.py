@@ -26,7 +26,11 @@ class AutoFixer:
         self._store = store
 
     async def work(self, standing: Standing, evidence: Evidence | None) -> Turn:
-        """One step: resume a verification, try the current proposal, or settle what stands."""
+        """One step: resume a verification, try the current proposal, or settle what stands.
+
+        Raises Busy or Unreachable when the API server is: the run is repeated later.
+        """
+        await self._remediation.look_up_sent(standing.incident)
         unverified = await self._unverified(standing)
         if unverified is not None:
             return await self._verify(standing, unverified)

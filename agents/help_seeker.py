@@ -51,8 +51,8 @@ def case_notice(
     """The whole case as one message: what broke, what was tried, what is proposed, what to do."""
     incident = standing.incident
     sections = [
-        Section(heading="What broke", lines=tuple(_what_broke(incident, evidence))),
         *_still_changed(kept),
+        Section(heading="What broke", lines=tuple(_what_broke(incident, evidence))),
         *(_tried(entry) for entry in standing.rounds if entry.change is not None),
         *_proposed(standing, mode),
         *(Section(heading=str(s.by), lines=tuple(s.text.splitlines()), verbatim=True) for s in _findings(standing)),

@@ -7,6 +7,7 @@ person has been told about either.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -100,5 +101,10 @@ def _messages(standing: Standing) -> list[tuple[str, str]]:
     trouble = f"{standing.incident.subject.kind}: {signal.symptom} ({signal.reason}): {signal.message[:400]}"
     return [
         ("system", ROUTING),
-        ("user", f"Trouble:\n<data>\n{trouble}\n</data>\nSaid so far:\n<data>\n{said}\n</data>"),
+        ("user", f"Trouble:\n{_data(trouble)}\nSaid so far:\n{_data(said)}"),
     ]
+
+
+def _data(text: str) -> str:
+    """Text of strangers between the marks, which it cannot close itself."""
+    return f"<data>\n{re.sub('<(?=/?data)', '&lt;', text, flags=re.IGNORECASE)}\n</data>"

@@ -41,6 +41,7 @@ from tools.cluster.own_objects import OwnObjects
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.cluster.transport import Transport, connect
+from tools.models import close_chat_model
 from tools.notify import Notifier
 from tools.notify.outbox import Outbox
 from tools.sandbox.checked import CheckedSandbox
@@ -115,7 +116,7 @@ async def open_app(
         cluster = await reader.cluster_id()
         store = await stack.enter_async_context(open_store(settings.store, now=clock.now))
         settings, holder = await _claimed(stack, settings, transport, store, clock, hold=hold_lease)
-        await recover(transport, reader, store)
+        await recover(transport, reader, store, cluster)
         yield await _assemble(
             stack, settings, clock, transport, reader, cluster, store, holder, progress=progress, notifier=notifier
         )
@@ -157,6 +158,8 @@ async def _assemble(
     registry = await open_registry(stack, settings)
     owners = Owners(reader, cluster)
     outbox = Outbox(store, notifier or open_notifier(settings))
+    model = supervisor_model(settings)
+    stack.push_async_callback(close_chat_model, model)
     sandbox = await stack.enter_async_context(CheckedSandbox())
     saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(settings.checkpoints)))
     remediation = open_remediation(
@@ -174,7 +177,7 @@ async def _assemble(
         store=store,
         collector=Collector(reader, now=clock.now, speed=clock.speed, registry=registry),
         remediation=remediation,
-        supervisor=Supervisor(supervisor_model(settings), method=settings.model_method),
+        supervisor=Supervisor(model, method=settings.model_method),
         researcher=Researcher(await open_search(stack, settings)),
         coder=Coder(sandbox),
         help_seeker=HelpSeeker(store, outbox, policy.mode),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from app.settings import Settings, SettingsError
+from app.settings import PREFIX, Settings, SettingsError
 from tools.models import ModelSettings, ModelSettingsError, build_chat_model
 from tools.notify import ConsoleNotifier, Fallback, FileNotifier, Notice, Notifier, SlackSettings, SlackWebhook
 from tools.registry import RegistryClient, RegistrySettings, RegistrySettingsError, parse_registry
@@ -48,7 +48,7 @@ async def open_search(stack: AsyncExitStack, settings: Settings) -> Search:
             api_key=settings.tavily_api_key.get_secret_value(), api_base_url=settings.tavily_base_url
         )
     except ValueError as error:
-        raise SettingsError(f"TAVILY_API_KEY: {error}") from error
+        raise SettingsError(f"TAVILY_API_KEY or {PREFIX}TAVILY_BASE_URL: {error}") from error
     return await stack.enter_async_context(TavilySearch(tavily))
 
 
@@ -73,4 +73,4 @@ def supervisor_model(settings: Settings) -> BaseChatModel | None:
             )
         )
     except ModelSettingsError as error:
-        raise SettingsError(f"model: {error}") from error
+        raise SettingsError(f"OPENAI_BASE_URL or {PREFIX}MODEL: {error}") from error

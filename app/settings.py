@@ -16,6 +16,17 @@ from incidents.policy import Mode
 
 PREFIX = "K8S_AUTO_FIXER_"
 
+# What can be said on the command line as well.
+_FLAGS = {
+    "kubeconfig": "--kubeconfig",
+    "context": "--context",
+    "in_cluster": "--in-cluster",
+    "store": "--store",
+    "mode": "--mode",
+    "alone": "--alone",
+    "namespaces": "--namespace",
+}
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the text names it and the remedy."""
@@ -31,7 +42,12 @@ class Settings(BaseSettings):
     """Everything that can be set."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
     )
 
     kubeconfig: Path | None = Field(None, description="kubeconfig file; none: KUBECONFIG, then ~/.kube/config")
@@ -79,7 +95,8 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        shown = name if name.isupper() else f"{name} (--{name.replace('_', '-')} or {PREFIX}{name.upper()})"
+        variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
+        shown = f"{name} ({_FLAGS[name]} or {variable})" if name in _FLAGS else variable
         raise SettingsError(f"{shown}: {first['msg']}") from error
     except ValueError as error:  # pydantic-settings: a variable that should hold JSON does not
         raise SettingsError(f"{error}: lists are written as JSON, for example '[\"shop\"]'") from error

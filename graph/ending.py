@@ -34,15 +34,16 @@ class Ending:
         ``lease`` is the holder's name of the lease that a run in plain words took, to be given back.
         """
         outcome = standing.outcome or Outcome.ESCALATED
-        incident = await self._store.incident(standing.incident.id) or standing.incident
         spec = ""
         try:
-            live = await self._reader.find(incident.subject.ref)
+            live = await self._reader.find(standing.incident.subject.ref)
         except ClusterError:
             live = None  # the outcome is written all the same; an empty digest means unknown
         if live is not None:
             spec = spec_digest(live)
-            await self._record_good(incident, live)
+            await self._record_good(standing.incident, live)
+        # Read again only now: signals have been counted in it while the API server was asked.
+        incident = await self._store.incident(standing.incident.id) or standing.incident
         status = Status.CLOSED if outcome in CLOSING else Status.HANDED_OVER
         await self._store.save_incident(
             msgspec.structs.replace(

@@ -15,6 +15,7 @@ import structlog
 from langchain_core.messages import HumanMessage
 
 from evidence.collector import Collector, SubjectGone
+from evidence.redaction import mask_text
 from graph.state import State, opening, said
 from incidents.codec import to_json
 from incidents.evidence import Evidence
@@ -26,7 +27,7 @@ from incidents.signals import Signal, Source
 from incidents.symptoms import symptom_of
 from incidents.words import PlainWords, UnclearWords, parse_words
 from playbooks import consult
-from tools.cluster.errors import NotFound
+from tools.cluster.errors import ClusterError, NotFound
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.store.sqlite import Store
@@ -82,6 +83,10 @@ class Observe:
             outcome = {"outcome": Outcome.SUPPRESSED.value, "summary": text}
             view = _view(incident, await self._store.rounds(incident.id), lease=lease)
             return {**view, "outcome": outcome, "messages": [opening(text)]}
+        except ClusterError:
+            if words:  # nothing comes after this that would give it back
+                await self._store.release_lease(incident.subject.lease, lease)
+            raise
 
     # --- who is meant
 
@@ -155,7 +160,7 @@ def spoken_signal(about: ObjectRef, event: str, now: datetime, source: Source = 
         about=about,
         reason=reason,
         symptom=symptom_of(reason, event),
-        message=event[:1024],
+        message=mask_text(event[:1024]),
         first_seen=now,
         last_seen=now,
         source=source,

@@ -16,6 +16,7 @@ import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
+from agents.help_seeker import undo_command
 from graph.build import HOPS
 from graph.state import State
 from incidents.incident import Incident, Outcome, Status
@@ -101,11 +102,11 @@ class Runner:
         await self._store.save_incident(ended)
         standing = [change for change in await self._store.changes(incident.id) if change.stands]
         lines = (f"{present.last_signal.reason}: {present.last_signal.message}", said)
-        kept = tuple(f"change {change.id} on {change.target} stands unverified" for change in standing)
+        kept = tuple(undo_command(change) for change in reversed(standing))
         notice = Notice(
             key=f"{incident.id}/handed-over",
             title=f"Could not be worked on, needs a person: {incident.subject}",
-            sections=(Section(lines=lines), *((Section(lines=kept),) if kept else ())),
+            sections=(*((_stands(kept),) if kept else ()), Section(lines=lines)),
             severity="critical",
             incident=incident.id,
         )
@@ -130,3 +131,7 @@ class Runner:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             await self._store.acquire_lease(key, self._holder, seconds=LEASE_SECONDS)
+
+
+def _stands(commands: tuple[str, ...]) -> Section:
+    return Section(heading="These changes stand unverified; to undo them", lines=commands, verbatim=True)

@@ -33,7 +33,7 @@ class ChangeState(StrEnum):
 
 _NEXT: dict[ChangeState, frozenset[ChangeState]] = {
     ChangeState.PREPARED: frozenset({ChangeState.SENT, ChangeState.ABANDONED}),
-    ChangeState.SENT: frozenset({ChangeState.APPLIED, ChangeState.ABANDONED}),
+    ChangeState.SENT: frozenset({ChangeState.APPLIED, ChangeState.ABANDONED, ChangeState.UNDONE}),
     ChangeState.APPLIED: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE, ChangeState.KEPT}),
     ChangeState.KEPT: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE}),
     ChangeState.VERIFIED: frozenset({ChangeState.UNDONE}),

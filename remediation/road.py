@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,11 +24,11 @@ from incidents.proposals import Proposal
 from incidents.subjects import owns
 from remediation.guardrails import View, before_dry_run, on_difference
 from remediation.seal import Unsealable, invert, seal
-from remediation.transaction import FateUnknown, NotApplied, Transaction
+from remediation.transaction import NotApplied, Transaction
 from remediation.undo import Undo, UndoRefused
 from remediation.verify import Verifier
 from tools.clock import Clock
-from tools.cluster.errors import ClusterError
+from tools.cluster.errors import Busy, ClusterError, Unreachable
 from tools.cluster.reader import Reader
 from tools.cluster.transport import Transport
 from tools.cluster.writer import Writer
@@ -85,7 +86,10 @@ class Remediation:
     async def attempt(
         self, incident: Incident, proposal: Proposal, evidence: Evidence, *, round_number: int
     ) -> Attempt:
-        """Take a proposal down the road up to its application. A refusal is an answer, not an error."""
+        """Take a proposal down the road up to its application. A refusal is an answer, not an error.
+
+        Raises Busy or Unreachable when the API server is; FateUnknown when it cannot be told whether the patch landed.
+        """
         earlier = tuple(await self._store.changes(incident.id))
         try:
             live, replica_sets = await self._live(proposal)
@@ -100,10 +104,12 @@ class Remediation:
                 now=self._clock.now(),
             )
             return await self._guarded(incident, view, evidence, round_number)
-        except (Unsealable, NotApplied) as error:
+        except Unsealable as error:
             return _refusal("seal", Answer.REFUSE, str(error))
-        except FateUnknown as error:
+        except NotApplied as error:
             return _refusal("apply", Answer.DEFER, str(error))
+        except (Busy, Unreachable):
+            raise  # nothing has been changed and nothing is decided: the whole run is repeated later
         except ClusterError as error:
             return _refusal("api-server", Answer.REFUSE, str(error))
 
@@ -158,6 +164,13 @@ class Remediation:
         )
         log.info("change.judged", incident=change.incident, change=change.id, result=verification.result.value)
         return change, verification
+
+    async def look_up_sent(self, incident: Incident) -> None:
+        """Decide the fate of changes that were sent and never answered for. Raises FateUnknown while it cannot be."""
+        for change in await self._store.changes(incident.id):
+            if change.state is ChangeState.SENT:
+                with suppress(NotApplied):
+                    await self._transaction.find_out(change, because="no answer came when it was sent")
 
     async def undo(self, change: Change) -> Change:
         """Take one change back. Raises UndoRefused."""

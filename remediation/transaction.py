@@ -14,7 +14,7 @@ import structlog
 from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState
 from incidents.pointers import value_at
 from incidents.snapshot import spec_digest
-from tools.cluster.errors import ClusterError
+from tools.cluster.errors import Busy, ClusterError, Unreachable
 from tools.cluster.reader import Reader
 from tools.cluster.writer import Writer
 from tools.store.sqlite import Store
@@ -26,8 +26,8 @@ class NotApplied(Exception):
     """The change did not reach the object, and why. Nothing has been changed."""
 
 
-class FateUnknown(Exception):
-    """It cannot be found out now whether the change landed; recovery decides when the object can be read."""
+class FateUnknown(Unreachable):
+    """It cannot be found out now whether the change landed; it is looked up before anything else is done."""
 
 
 class Transaction:
@@ -39,7 +39,7 @@ class Transaction:
         self._store = store
 
     async def apply(self, change: Change) -> Change:
-        """Send it once. Raises NotApplied or FateUnknown."""
+        """Send it once. Raises NotApplied, FateUnknown, or Busy and Unreachable when it did not land for that."""
         await self._store.save_change(change)
         sent = change.advance(ChangeState.SENT)
         await self._store.save_change(sent)
@@ -48,7 +48,12 @@ class Transaction:
             answer = await self._writer.apply(change.target, change.patch, change=change.id)
         except ClusterError as error:
             log.warning("change.unanswered", incident=change.incident, change=change.id, error=str(error))
-            return await self.find_out(sent, because=str(error))
+            try:
+                return await self.find_out(sent, because=str(error))
+            except NotApplied:
+                if isinstance(error, Busy | Unreachable):
+                    raise error from None  # it did not land, and the same may be tried later
+                raise
         return await self._applied(sent, answer)
 
     async def find_out(self, sent: Change, *, because: str) -> Change:

@@ -35,7 +35,7 @@ RECHECK_SECONDS = 10.0  # of a subject that is starting or was just well
 RETRY_SECONDS = 5.0  # when the API server is away or another run has the subject
 REVIEW_SECONDS = 15.0
 OUTBOX_SECONDS = 15.0
-DRAIN_SECONDS = 10.0  # real seconds a run in flight is given at SIGTERM
+DRAIN_SECONDS = 7.0  # real seconds a run in flight is given at SIGTERM; the process is gone within ten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,7 @@ class Daemon:
             store=parts.store,
             outbox=parts.outbox,
             clock=parts.clock,
+            cluster=parts.cluster,
             settle_seconds=parts.settle_seconds,
         )
         self.ready = asyncio.Event()
@@ -97,13 +98,14 @@ class Daemon:
             parts.reader, parts.store, cluster=parts.cluster, policy=parts.policy, clock=parts.clock
         )
         for incident in await parts.store.incidents(Status.OPEN):
-            self._queue.add(Key(incident.id))
+            if incident.subject.cluster == parts.cluster:  # one store may know several clusters
+                self._queue.add(Key(incident.id))
         async with asyncio.TaskGroup() as group:
             seeing = [group.create_task(self._see(watcher)) for watcher in self._watchers]
             seeing.append(group.create_task(self._review()))
             seeing.append(group.create_task(self._deliver()))
             working = [group.create_task(self._work()) for _ in range(parts.workers)]
-            group.create_task(self._announce())
+            seeing.append(group.create_task(self._announce()))
             await self._stop.wait()
             log.info("daemon.draining", waiting=len(self._queue))
             await self._drain(seeing, working)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 import structlog
 
 from evidence.snapshots import read_snapshot
-from incidents.health import Health, State, assess, restarts
+from incidents.health import Health, State, assess
 from incidents.incident import Incident, Outcome, Status
 from incidents.snapshot import Snapshot, pod_template, template_digest
+from scraper.lasting import WellSince
 from tools.clock import Clock
 from tools.cluster.reader import Reader
 from tools.store.sqlite import Store
@@ -35,7 +35,7 @@ class Grace:
         self._store = store
         self._clock = clock
         self._grace_seconds = grace_seconds
-        self._well_since: dict[str, tuple[datetime, int]] = {}  # incident → since when, at how many restarts
+        self._well = WellSince(clock)
 
     async def advise(self, incident: Incident) -> Advice:
         """Read the subject and decide. Raises ClusterError."""
@@ -47,28 +47,22 @@ class Grace:
             return Advice.CLOSED
         health = assess(snapshot, self._clock.now(), self._clock.speed)
         if health.state is State.FAILING:
-            self._well_since.pop(incident.id, None)
+            self._well.forget(incident)
             return Advice.WORK
-        if health.state is State.STARTING or not self._has_lasted(incident, snapshot):
+        if health.state is State.STARTING:
+            self._well.forget(incident)
+            return Advice.WAIT
+        if self._well.seconds(incident, snapshot) < self._grace_seconds:
             return Advice.WAIT
         await self._healed(incident, snapshot, health)
         return Advice.CLOSED
-
-    def _has_lasted(self, incident: Incident, snapshot: Snapshot) -> bool:
-        """Whether it has been well for a grace period without a restart."""
-        now, count = self._clock.now(), sum(restarts(pod) for pod in snapshot.live_pods)
-        since, restarted = self._well_since.get(incident.id, (now, -1))
-        if restarted != count:
-            self._well_since[incident.id] = (now, count)
-            return False
-        return (now - since).total_seconds() >= self._grace_seconds / self._clock.speed
 
     async def _healed(self, incident: Incident, snapshot: Snapshot, health: Health) -> None:
         await self._store.record_good(incident.subject, template_digest(pod_template(snapshot.workload)))
         await self._close(incident, f"healed by itself: {health.ready} of {health.desired} ready")
 
     async def _close(self, incident: Incident, summary: str) -> None:
-        self._well_since.pop(incident.id, None)
+        self._well.forget(incident)
         present = await self._store.incident(incident.id) or incident
         ended = msgspec.structs.replace(
             present,

@@ -12,10 +12,12 @@ import msgspec
 import structlog
 
 from evidence.snapshots import read_snapshot
-from incidents.health import State, assess, restarts
+from incidents.health import State, assess
 from incidents.incident import Incident, Status
+from incidents.objects import ClusterId
 from incidents.signals import Signal
 from incidents.snapshot import Snapshot, spec_digest
+from scraper.lasting import WellSince
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
@@ -29,18 +31,30 @@ log = structlog.get_logger(__name__)
 class HandedOver:
     """Looks at every handed-over incident from time to time. ``settle_seconds``: how long well must last."""
 
-    def __init__(self, *, reader: Reader, store: Store, outbox: Outbox, clock: Clock, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        store: Store,
+        outbox: Outbox,
+        clock: Clock,
+        cluster: ClusterId,
+        settle_seconds: float,
+    ) -> None:
         self._reader = reader
         self._store = store
         self._outbox = outbox
         self._clock = clock
+        self._cluster = cluster
         self._settle_seconds = settle_seconds
-        self._well_since: dict[str, tuple[datetime, int]] = {}
+        self._well = WellSince(clock)
 
     async def review(self) -> list[Incident]:
         """One look at each; answers the incidents that were opened because somebody has changed something."""
         opened = []
         for incident in await self._store.incidents(Status.HANDED_OVER):
+            if incident.subject.cluster != self._cluster:
+                continue  # one store may know several clusters; what is not in this one is not gone
             try:
                 successor = await self._review(incident)
             except ClusterError as error:
@@ -57,10 +71,12 @@ class HandedOver:
             return None
         health = assess(snapshot, self._clock.now(), self._clock.speed)
         if health.state is State.WELL:
-            if self._has_lasted(incident, snapshot):
+            if self._well.seconds(incident, snapshot) >= self._settle_seconds:
                 await self._close(incident, f"{incident.subject} is well: {health.ready} of {health.desired} ready")
             return None
-        self._well_since.pop(incident.id, None)
+        self._well.forget(incident)
+        if not incident.spec:
+            await self._remember(incident, snapshot)
         if not _changed(incident, snapshot) or health.state is not State.FAILING:
             return None
         present = await self._store.incident(incident.id) or incident
@@ -69,16 +85,13 @@ class HandedOver:
         await self._store.note(successor.id, "opened", follows=incident.id)
         return successor
 
-    def _has_lasted(self, incident: Incident, snapshot: Snapshot) -> bool:
-        now, count = self._clock.now(), sum(restarts(pod) for pod in snapshot.live_pods)
-        since, restarted = self._well_since.get(incident.id, (now, -1))
-        if restarted != count:
-            self._well_since[incident.id] = (now, count)
-            return False
-        return (now - since).total_seconds() >= self._settle_seconds / self._clock.speed
+    async def _remember(self, incident: Incident, snapshot: Snapshot) -> None:
+        """The spec could not be read when the incident was handed over: what stands now is what changes count from."""
+        present = await self._store.incident(incident.id) or incident
+        await self._store.save_incident(msgspec.structs.replace(present, spec=spec_digest(snapshot.workload)))
 
     async def _close(self, incident: Incident, summary: str) -> None:
-        self._well_since.pop(incident.id, None)
+        self._well.forget(incident)
         notice = Notice(
             key=f"{incident.id}/closed",
             title=f"Over: {incident.subject}",

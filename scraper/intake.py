@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import structlog
 
-from incidents.incident import Incident
+from evidence.redaction import mask_text
+from incidents.incident import Incident, Status
 from incidents.policy import Policy
 from incidents.signals import MalformedEvent, Signal, signal_from_event
 from scraper.queue import Key, KeyQueue
@@ -49,7 +51,7 @@ class Intake:
         if signal.about.namespace and not self._policy.covers(signal.about.namespace):
             return None
         try:
-            return await self._signal(signal)
+            return await self._signal(msgspec.structs.replace(signal, message=mask_text(signal.message)))
         except ClusterError as error:
             # Not lost: the series goes on while the trouble lasts, and every relist brings the event again.
             log.warning("event.unplaced", about=str(signal.about), error=str(error))
@@ -60,9 +62,12 @@ class Intake:
         if subject is None:
             log.debug("event.no_subject", about=str(signal.about), reason=signal.reason)
             return None
+        if not self._policy.covers(subject.namespace):
+            return None
         incident, new = await self._store.open_or_join(subject, signal)
         if new:
             log.info("incident.opened", incident=incident.id, subject=str(subject), symptom=signal.symptom.value)
             await self._store.note(incident.id, "opened", signal=signal)
+        if incident.status is Status.OPEN:  # joined ones too: whoever had it open may have died with it
             self._queue.add(Key(incident.id), delay_seconds=self._grace_seconds)
         return incident

@@ -53,6 +53,10 @@ class Busy(ClusterError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ServerFailed(ClusterError):
+    """The server failed on this very request; a webhook that cannot be called answers so too."""
+
+
 class Unreachable(ClusterError):
     """No answer: connection refused, cut, timed out."""
 
@@ -76,10 +80,11 @@ def error_from(code: int, body: bytes, retry_after: str | None = None) -> Cluste
     status = _status(body)
     message = clean(status.get("message") or f"the API server answered {code}", 500)
     reason = clean(status.get("reason"), 64)
-    if code == 429 or code >= 500:
+    if code in (429, 503, 504):
         seconds = float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
         return Busy(message, code=code, reason=reason, retry_after_seconds=seconds)
-    return _BY_CODE.get(code, ClusterError)(message, code=code, reason=reason)
+    error = ServerFailed if code >= 500 else _BY_CODE.get(code, ClusterError)
+    return error(message, code=code, reason=reason)
 
 
 def _status(body: bytes) -> dict[str, Any]:

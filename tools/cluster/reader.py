@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -12,6 +13,7 @@ from tools.cluster.errors import NotFound
 from tools.cluster.transport import Query, Transport, parse_object
 
 PAGE = 500  # objects; the page size the API server's own clients use
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # an RFC 1123 subdomain, as every kind read here is named
 
 
 class Reader:
@@ -37,7 +39,8 @@ class Reader:
         return str(parse_object(await self._get("/version")).get("gitVersion", "unknown"))
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
-        """One object. Raises NotFound when there is none."""
+        """One object. Raises NotFound when there is none, or can be none of that name."""
+        _check_names(name, namespace)
         return parse_object(await self._get(kind.path(namespace, name)))
 
     async def find(self, ref: ObjectRef) -> dict[str, Any] | None:
@@ -78,6 +81,7 @@ class Reader:
         self, namespace: str, pod: str, container: str, *, previous: bool, lines: int, limit_bytes: int
     ) -> str:
         """The end of a container's log, bounded on the server by lines and here by bytes."""
+        _check_names(pod, namespace)
         query: dict[str, str | int] = {"container": container, "tailLines": lines}
         if previous:
             query["previous"] = "true"
@@ -98,3 +102,9 @@ class Reader:
     async def _get(self, path: str, query: Query | None = None) -> bytes:
         self.requests += 1
         return await self._transport.read(path, query)
+
+
+def _check_names(name: str, namespace: str) -> None:
+    """Names come from events and owner references, which strangers write: ``../secrets/x`` is a path, not a name."""
+    if not _NAME.fullmatch(name) or (namespace and not _NAME.fullmatch(namespace)):
+        raise NotFound(f"no object can have the name {name[:80]!r} in namespace {namespace[:80]!r}")

@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 import stamina
 
-from tools.cluster.errors import Busy, ClusterError, Misconfigured, Unreachable, error_from
+from tools.cluster.errors import Busy, ClusterError, Misconfigured, ServerFailed, Unreachable, error_from
 
 if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
@@ -113,7 +113,7 @@ class Transport:
 def _worth_repeating(error: Exception) -> bool | float:
     if isinstance(error, Busy):
         return min(error.retry_after_seconds, 30.0)
-    return isinstance(error, Unreachable)
+    return isinstance(error, Unreachable | ServerFailed)
 
 
 async def connect(

@@ -16,11 +16,13 @@ import msgspec
 import structlog
 
 from incidents.objects import EVENT
-from tools.cluster.errors import ClusterError, Forbidden, Gone, Unauthorized
+from tools.cluster.errors import Busy, ClusterError, Forbidden, Gone, Unauthorized
 from tools.cluster.reader import PAGE, Reader
 
 WATCH_SECONDS = 300  # the server ends the watch after this; a silent connection is then known to be dead
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
+LONGEST_RETRY_AFTER_SECONDS = 120.0  # a server that asks for more is asked again all the same
+HASTY_SECONDS = 5.0  # a watch that ends sooner than this is not taken up again at once
 _SELECTOR = "type=Warning"
 
 log = structlog.get_logger(__name__)
@@ -64,7 +66,9 @@ class WarningEvents:
         self.connected = asyncio.Event()  # set once the first list has been read
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        clock = asyncio.get_running_loop().time
         while True:
+            began = clock()
             try:
                 if not self._version:
                     async for event in self._list():
@@ -80,10 +84,14 @@ class WarningEvents:
                 raise  # waiting does not cure it: the caller says so and stops
             except ClusterError as error:
                 log.warning("watch.interrupted", error=str(error), pause_seconds=self._pause)
-                await self._back_off()
+                await self._back_off(error)
+                continue
+            if clock() - began < HASTY_SECONDS:
+                await self._back_off()  # a server that ends every watch at once must not be asked in a circle
 
-    async def _back_off(self) -> None:
-        await self._sleep(self._pause * random.uniform(0.5, 1.5))
+    async def _back_off(self, error: ClusterError | None = None) -> None:
+        asked = min(error.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS) if isinstance(error, Busy) else 0.0
+        await self._sleep(max(self._pause * random.uniform(0.5, 1.5), asked))
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _list(self) -> AsyncIterator[dict[str, Any]]:

@@ -1,18 +1,22 @@
-"""What has to be true, and what is added, before a new object reaches its strategy: the admission
-plugins that are always on.
+"""What has to be true, and what is added, before an object is stored: the admission plugins that are always on.
 
-NamespaceLifecycle, ServiceAccount, Priority and DefaultTolerationSeconds of Kubernetes v1.36, and the
-allocation of service addresses. Quotas, limit ranges, pod security and webhooks are not here.
+NamespaceLifecycle, ServiceAccount, Priority, LimitRanger, DefaultTolerationSeconds, PodSecurity and ResourceQuota of
+Kubernetes v1.36, and the allocation of service addresses. `admit_create` completes a new object before it is validated,
+`judge` has the last word after that, as mutating and validating admission do. Webhooks and admission policies
+are stored and not called.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 
 from simulator.apiserver import status_errors
-from simulator.apiserver.kinds import NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT, Kind
+from simulator.apiserver.custom.definitions import rules_left_out
+from simulator.apiserver.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT, Kind, find
 from simulator.apiserver.names import generated
 from simulator.apiserver.objects import Object, items_at, metadata, name_of, namespace_of
+from simulator.apiserver.plugins import limit_ranges, pod_security, priorities
+from simulator.apiserver.plugins.quota_keeping import QuotaKeeper
 from simulator.apiserver.store import Store
 from simulator.apiserver.strategies import service as services
 from simulator.apiserver.strategies.pod_defaults import containers, default_pod_spec
@@ -32,6 +36,7 @@ class Admission:
         self._store = store
         self._rng = rng
         self._sleep = sleep
+        self._quotas = QuotaKeeper(store)
 
     async def admit_create(self, kind: Kind, body: Object) -> None:
         """Completes `body` in place. Raises StatusError 403 or 404."""
@@ -41,6 +46,54 @@ class Admission:
             await self._admit_pod(body)
         elif kind is SERVICE:
             self.allocate_service(body)
+
+    def judge(self, kind: Kind, new: Object, old: Object | None, *, dry_run: bool) -> list[str]:
+        """The last word on a valid object, new where `old` is None; returns warnings. Raises StatusError 403 or 422."""
+        if kind is NAMESPACE:
+            errors = list(pod_security.label_errors(metadata(new).get("labels") or {}))
+            if errors:
+                raise status_errors.invalid(kind, name_of(new), errors)
+        if kind.kind == "PriorityClass":
+            self._check_default_class(kind, new)
+        if kind is CUSTOM_RESOURCE_DEFINITION:
+            places = ", ".join(rules_left_out(new["spec"]))
+            return [f"the embedded server does not evaluate x-kubernetes-validations: {places}"] if places else []
+        if not kind.namespaced:
+            return []
+        if kind.kind == "PersistentVolumeClaim" or (kind is POD and old is None):
+            self._check_limits(kind, new)
+        labels = self._labels_of(namespace_of(new))
+        if kind is POD and old is None:
+            refused = pod_security.refusal(labels, kind.kind, new)
+            if refused:
+                raise status_errors.forbidden(kind, name_of(new), refused)
+        self._quotas.charge(kind, new, old, dry_run=dry_run)
+        judged = kind.kind in pod_security.TEMPLATES and (old is None or kind is not POD)
+        return list(pod_security.warnings(labels, kind.kind, new)) if judged else []
+
+    def _labels_of(self, namespace: str) -> dict[str, str]:
+        found = self._store.of(NAMESPACE).get("", namespace)
+        labels: dict[str, str] = metadata(found.body).get("labels") or {} if found else {}
+        return labels
+
+    def _check_limits(self, kind: Kind, obj: Object) -> None:
+        found = limit_ranges.complaints(kind.kind, obj, self._ranges(namespace_of(obj)))
+        if found:
+            why = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+            raise status_errors.forbidden(kind, name_of(obj), why)
+
+    def _ranges(self, namespace: str) -> list[Object]:
+        return [stored.body for _, stored in self._store.of(_known("", "limitranges")).entries(namespace)]
+
+    def _check_default_class(self, kind: Kind, new: Object) -> None:
+        other = priorities.other_default(new, self._classes())
+        if other:
+            why = f"PriorityClass {other} is already marked as default. Only one default can exist"
+            raise status_errors.forbidden(kind, name_of(new), why)
+
+    def _classes(self) -> Iterator[Object]:
+        kind = _known("scheduling.k8s.io", "priorityclasses")
+        return (stored.body for stored in self._store.of(kind).all())
 
     def admit_delete(self, kind: Kind, name: str) -> None:
         """Raises StatusError 403 for what must not go."""
@@ -78,8 +131,11 @@ class Admission:
             self._mount_token(spec)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = account["imagePullSecrets"]
-        spec.setdefault("priority", 0)
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        limit_ranges.fill_pod(pod, self._ranges(namespace_of(pod)))
+        try:
+            priorities.set_priority(spec, self._classes())
+        except priorities.PriorityRefused as error:
+            raise status_errors.forbidden(POD, name_of(pod), str(error)) from error
         _tolerate_lost_nodes(spec)
 
     async def _service_account(self, pod: Object, name: str) -> Object:
@@ -106,6 +162,14 @@ class Admission:
             mount = {"name": volume, "mountPath": _TOKEN_PATH, "readOnly": True}
             container["volumeMounts"] = [*(container.get("volumeMounts") or []), mount]
         default_pod_spec(spec)
+
+
+def _known(group: str, plural: str) -> Kind:
+    """A built-in kind by its resource."""
+    kind = find(group, "v1", plural)
+    if kind is None:
+        raise LookupError(f"{plural} are not served")
+    return kind
 
 
 def _same(one: Object, other: Object) -> bool:

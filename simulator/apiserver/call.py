@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from simulator.apiserver import status_errors
+from simulator.apiserver.authentication import Identity
 from simulator.apiserver.field_errors import unsupported
 from simulator.apiserver.kinds import Kind
 from simulator.apiserver.objects import Object
@@ -25,6 +26,10 @@ class Call:
     accept: str = JSON
     content_type: str = ""
     body: bytes = b""
+    user_agent: str = ""
+    who: Identity = field(default_factory=lambda: Identity(""))
+    verb: str = ""
+    path: str = ""
 
     @property
     def kind(self) -> Kind:

@@ -66,15 +66,18 @@ def _age(obj: Object, now: datetime) -> str:
     return since(at(obj, "metadata.creationTimestamp"), now)
 
 
-def _path(path: str, default: Any = "<none>") -> Cell:
+def value_at(path: str, default: Any = "<none>") -> Cell:
+    """A cell that shows what is at a path."""
     return lambda obj, _now: default if at(obj, path) in (None, "") else at(obj, path)
 
 
-def _number(name: str, path: str) -> Column:
-    return Column(name, _path(path, 0), type="integer")
+def number(name: str, path: str) -> Column:
+    """A column of whole numbers, 0 where there is none."""
+    return Column(name, value_at(path, 0), type="integer")
 
 
-def _selector_text(selector: Object | None) -> str:
+def selector_text(selector: Object | None) -> str:
+    """A label selector as kubectl writes it."""
     parts = [f"{key}={value}" for key, value in sorted(((selector or {}).get("matchLabels") or {}).items())]
     for one in (selector or {}).get("matchExpressions") or ():
         operator, values = str(one["operator"]), ",".join(one.get("values") or ())
@@ -83,9 +86,11 @@ def _selector_text(selector: Object | None) -> str:
     return ",".join(parts) or "<none>"
 
 
-def _of_template(field: str) -> Cell:
+def of_template(field: str, containers: str = "spec.template.spec.containers") -> Cell:
+    """That field of all containers of a template."""
+
     def cell(obj: Object, now: datetime) -> str:
-        return ",".join(str(one.get(field, "")) for one in items_at(obj, "spec.template.spec.containers"))
+        return ",".join(str(one.get(field, "")) for one in items_at(obj, containers))
 
     return cell
 
@@ -95,12 +100,13 @@ AGE = Column("Age", _age)
 GENERIC = (NAME, AGE)
 
 
-def _workload_tail(selector: str) -> tuple[Column, ...]:
+def workload_tail(selector: str) -> tuple[Column, ...]:
+    """Age, containers, images and selector, with which the columns of most workloads end."""
     return (
         AGE,
-        Column("Containers", _of_template("name"), priority=1),
-        Column("Images", _of_template("image"), priority=1),
-        Column("Selector", lambda obj, _now: _selector_text(at(obj, selector)), priority=1),
+        Column("Containers", of_template("name"), priority=1),
+        Column("Images", of_template("image"), priority=1),
+        Column("Selector", lambda obj, _now: selector_text(at(obj, selector)), priority=1),
     )
 
 
@@ -110,9 +116,9 @@ POD = (
     Column("Status", lambda pod, _now: pod_status(pod)),
     Column("Restarts", lambda pod, now: pod_restarts(pod, lambda text: since(text, now))),
     AGE,
-    Column("IP", _path("status.podIP"), priority=1),
-    Column("Node", _path("spec.nodeName"), priority=1),
-    Column("Nominated Node", _path("status.nominatedNodeName"), priority=1),
+    Column("IP", value_at("status.podIP"), priority=1),
+    Column("Node", value_at("spec.nodeName"), priority=1),
+    Column("Nominated Node", value_at("status.nominatedNodeName"), priority=1),
     Column("Readiness Gates", lambda _pod, _now: "<none>", priority=1),
 )
 
@@ -124,16 +130,16 @@ def _ready_replicas(obj: Object, _now: datetime) -> str:
 DEPLOYMENT = (
     NAME,
     Column("Ready", _ready_replicas),
-    _number("Up-to-date", "status.updatedReplicas"),
-    _number("Available", "status.availableReplicas"),
-    *_workload_tail("spec.selector"),
+    number("Up-to-date", "status.updatedReplicas"),
+    number("Available", "status.availableReplicas"),
+    *workload_tail("spec.selector"),
 )
 REPLICA_SET = (
     NAME,
-    _number("Desired", "spec.replicas"),
-    _number("Current", "status.replicas"),
-    _number("Ready", "status.readyReplicas"),
-    *_workload_tail("spec.selector"),
+    number("Desired", "spec.replicas"),
+    number("Current", "status.replicas"),
+    number("Ready", "status.readyReplicas"),
+    *workload_tail("spec.selector"),
 )
 
 
@@ -154,13 +160,13 @@ def _external_address(service: Object, _now: datetime) -> str:
 
 
 def _service_selector(service: Object, _now: datetime) -> str:
-    return _selector_text({"matchLabels": at(service, "spec.selector")})
+    return selector_text({"matchLabels": at(service, "spec.selector")})
 
 
 SERVICE = (
     NAME,
-    Column("Type", _path("spec.type")),
-    Column("Cluster-IP", _path("spec.clusterIP")),
+    Column("Type", value_at("spec.type")),
+    Column("Cluster-IP", value_at("spec.clusterIP")),
     Column("External-IP", _external_address),
     Column("Port(s)", _service_ports),
     AGE,
@@ -181,11 +187,11 @@ def _involved(event: Object, _now: datetime) -> str:
 
 EVENT = (
     Column("Last Seen", _last_seen),
-    Column("Type", _path("type", "")),
-    Column("Reason", _path("reason", "")),
+    Column("Type", value_at("type", "")),
+    Column("Reason", value_at("reason", "")),
     Column("Object", _involved),
-    Column("Subobject", _path("involvedObject.fieldPath", ""), priority=1),
-    Column("Source", _path("source.component", ""), priority=1),
+    Column("Subobject", value_at("involvedObject.fieldPath", ""), priority=1),
+    Column("Source", value_at("source.component", ""), priority=1),
     Column("Message", lambda event, _now: str(event.get("message") or "").strip()),
     Column("First Seen", lambda event, now: since(event.get("firstTimestamp"), now), priority=1),
     Column("Count", lambda event, _now: event.get("count") or 1, type="integer", priority=1),
@@ -218,14 +224,14 @@ NODE = (
     Column("Status", _node_status),
     Column("Roles", _node_roles),
     AGE,
-    Column("Version", _path("status.nodeInfo.kubeletVersion", "")),
+    Column("Version", value_at("status.nodeInfo.kubeletVersion", "")),
     Column("Internal-IP", _node_address("InternalIP"), priority=1),
     Column("External-IP", _node_address("ExternalIP"), priority=1),
-    Column("OS-Image", _path("status.nodeInfo.osImage", "<unknown>"), priority=1),
-    Column("Kernel-Version", _path("status.nodeInfo.kernelVersion", "<unknown>"), priority=1),
-    Column("Container-Runtime", _path("status.nodeInfo.containerRuntimeVersion", "<unknown>"), priority=1),
+    Column("OS-Image", value_at("status.nodeInfo.osImage", "<unknown>"), priority=1),
+    Column("Kernel-Version", value_at("status.nodeInfo.kernelVersion", "<unknown>"), priority=1),
+    Column("Container-Runtime", value_at("status.nodeInfo.containerRuntimeVersion", "<unknown>"), priority=1),
 )
-NAMESPACE = (NAME, Column("Status", _path("status.phase", "")), AGE)
+NAMESPACE = (NAME, Column("Status", value_at("status.phase", "")), AGE)
 
 
 def _data_size(obj: Object, _now: datetime) -> int:
@@ -233,13 +239,13 @@ def _data_size(obj: Object, _now: datetime) -> int:
 
 
 CONFIG_MAP = (NAME, Column("Data", _data_size, type="integer"), AGE)
-SECRET = (NAME, Column("Type", _path("type", "")), Column("Data", _data_size, type="integer"), AGE)
+SECRET = (NAME, Column("Type", value_at("type", "")), Column("Data", _data_size, type="integer"), AGE)
 SERVICE_ACCOUNT = (
     NAME,
     Column("Secrets", lambda obj, _now: len(obj.get("secrets") or ()), type="integer"),
     AGE,
 )
-LEASE = (NAME, Column("Holder", _path("spec.holderIdentity", "")), AGE)
+LEASE = (NAME, Column("Holder", value_at("spec.holderIdentity", "")), AGE)
 
 
 def _slice_ports(endpoint_slice: Object, _now: datetime) -> str:
@@ -255,7 +261,7 @@ def _slice_endpoints(endpoint_slice: Object, _now: datetime) -> str:
 
 ENDPOINT_SLICE = (
     NAME,
-    Column("AddressType", _path("addressType", "")),
+    Column("AddressType", value_at("addressType", "")),
     Column("Ports", _slice_ports),
     Column("Endpoints", _slice_endpoints),
     AGE,

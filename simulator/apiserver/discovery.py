@@ -1,20 +1,21 @@
-"""What the server says of itself: version, API groups, resources, and the OpenAPI documents that
-kubectl asks for.
+"""What the server says of itself: version, API groups, resources (also all at once), and the OpenAPI documents.
 
-The OpenAPI documents list paths and parameters only: enough for kubectl to leave validation to the
-server and to make its patches from the types it was built with. Schemas (and with them `kubectl
-explain`) are not there.
+Documents are made from the registry of kinds when they are asked for; those of OpenAPI are kept, as they are big.
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
-from simulator.apiserver.kinds import KINDS, Kind
+from simulator.apiserver import openapi
+from simulator.apiserver.call import Answer
+from simulator.apiserver.kind import Kind
 
 _MINOR = "36"
 GIT_VERSION = f"v1.{_MINOR}.0-embedded"
+_INFO = {"title": "Kubernetes", "version": GIT_VERSION}
 _SCALE_OF = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
 _FOREIGN_KINDS: dict[str, dict[str, str]] = {
     "scale": _SCALE_OF,
@@ -29,8 +30,8 @@ _SUBRESOURCE_VERBS = {
     "token": ["create"],
     "finalize": ["update"],
 }
-_PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json")
-_WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
+_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+Document = dict[str, Any]
 
 
 def version() -> dict[str, str]:
@@ -47,48 +48,137 @@ def version() -> dict[str, str]:
     }
 
 
-def _groups() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for kind in KINDS:
-        versions = found.setdefault(kind.group, [])
-        if kind.version not in versions:
-            versions.append(kind.version)
-    return found
+class Discovery:
+    """`kinds` are those served now; they may change."""
+
+    def __init__(self, kinds: Callable[[], Sequence[Kind]]) -> None:
+        self._kinds = kinds
+        self._openapi: dict[str, tuple[list[Kind], Document, str]] = {}
+
+    def answer(self, path: str, accept: str, *, prefix: str = "") -> Answer | None:
+        """What is at a path; None if nothing is. `prefix` goes in front of links."""
+        parts = [part for part in path.split("/") if part]
+        if parts in (["api"], ["apis"]) and _wants_all(accept):
+            body = orjson.dumps(self._aggregated(core=parts == ["api"]))
+            return Answer(body, content_type=_AGGREGATED, headers={"Vary": "Accept", "ETag": f'"{_digest(body)}"'})
+        found = self._document(parts, prefix)
+        return None if found is None else Answer.of(found)
+
+    def _document(self, parts: list[str], prefix: str) -> Document | None:
+        if parts == ["version"]:
+            return dict(version())
+        if parts == ["api"]:
+            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+        if parts == ["apis"]:
+            groups = [_group(name, versions) for name, versions in self._groups().items() if name]
+            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+        if parts[:1] == ["api"] and len(parts) == 2:
+            return self._resources("", parts[1])
+        if parts[:1] == ["apis"] and len(parts) == 2 and parts[1] in self._groups():
+            return {"kind": "APIGroup", "apiVersion": "v1"} | _group(parts[1], self._groups()[parts[1]])
+        if parts[:1] == ["apis"] and len(parts) == 3:
+            return self._resources(parts[1], parts[2])
+        if parts[:2] == ["openapi", "v3"]:
+            return self._openapi_index(prefix) if len(parts) == 2 else self._openapi_of("/".join(parts[2:]))
+        if parts == ["openapi", "v2"]:
+            return openapi.version_two(self._kinds(), _INFO)
+        return None
+
+    def _groups(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for kind in self._kinds():
+            versions = found.setdefault(kind.group, [])
+            if kind.version not in versions:
+                versions.append(kind.version)
+        return found
+
+    def _served(self, group: str, version_name: str) -> list[Kind]:
+        return [kind for kind in self._kinds() if (kind.group, kind.version) == (group, version_name)]
+
+    def _resources(self, group: str, version_name: str) -> Document | None:
+        kinds = self._served(group, version_name)
+        if not kinds:
+            return None
+        listed: list[Document] = []
+        for kind in sorted(kinds, key=lambda one: one.plural):
+            listed.append(_resource(kind))
+            listed += [_subresource(kind, name) for name in kind.subresources]
+        return {"kind": "APIResourceList", "groupVersion": kinds[0].api_version, "resources": listed}
+
+    def _aggregated(self, *, core: bool) -> Document:
+        """Every group of one root with its versions and resources (apidiscovery.k8s.io/v2)."""
+        items = []
+        for group, versions in self._groups().items():
+            if bool(group) is core:
+                continue
+            shown = [
+                {
+                    "version": one,
+                    "resources": [_in_full(kind) for kind in self._sorted(group, one)],
+                    "freshness": "Current",
+                }
+                for one in versions
+            ]
+            items.append({"metadata": {"name": group} if group else {}, "versions": shown})
+        head = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}}
+        return head | {"items": items}
+
+    def _sorted(self, group: str, version_name: str) -> list[Kind]:
+        return sorted(self._served(group, version_name), key=lambda kind: kind.plural)
+
+    def _openapi_index(self, prefix: str) -> Document:
+        paths = {}
+        for root in dict.fromkeys(openapi.root_of(kind) for kind in self._kinds()):
+            paths[root] = {"serverRelativeURL": f"{prefix}/openapi/v3/{root}?hash={self._kept(root)[2]}"}
+        return {"paths": paths}
+
+    def _openapi_of(self, root: str) -> Document | None:
+        return self._kept(root)[1] or None
+
+    def _kept(self, root: str) -> tuple[list[Kind], Document, str]:
+        """The kinds of a document when it was made, the document, its digest."""
+        kinds = [kind for kind in self._kinds() if openapi.root_of(kind) == root]
+        kept = self._openapi.get(root)
+        if kept is None or kept[0] != kinds:
+            document = openapi.version_document(root, kinds, _INFO) if kinds else {}
+            kept = self._openapi[root] = (kinds, document, _digest(orjson.dumps(document)))
+        return kept
 
 
-def _group(name: str, versions: list[str]) -> dict[str, Any]:
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest().upper()
+
+
+def _wants_all(accept: str) -> bool:
+    """Whether the first media type that the client prefers is all of discovery in one document."""
+    first = accept.split(",", 1)[0].replace(" ", "").split(";")
+    return "as=APIGroupDiscoveryList" in first and "v=v2" in first and "g=apidiscovery.k8s.io" in first
+
+
+def _group(name: str, versions: list[str]) -> Document:
     listed = [{"groupVersion": f"{name}/{one}", "version": one} for one in versions]
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
-def _resources(group: str, version_name: str) -> dict[str, Any] | None:
-    kinds = [kind for kind in KINDS if (kind.group, kind.version) == (group, version_name)]
-    if not kinds:
-        return None
-    listed: list[dict[str, Any]] = []
-    for kind in kinds:
-        listed.append(_resource(kind))
-        listed += [_subresource(kind, name) for name in kind.subresources]
-    return {"kind": "APIResourceList", "groupVersion": kinds[0].api_version, "resources": listed}
+def _named(kind: Kind) -> Document:
+    """Short names and categories, where there are any."""
+    found: Document = {"shortNames": list(kind.short_names)} if kind.short_names else {}
+    return found | ({"categories": list(kind.categories)} if kind.categories else {})
 
 
-def _resource(kind: Kind) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _resource(kind: Kind) -> Document:
+    entry: Document = {
         "name": kind.plural,
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
         "verbs": list(kind.verbs),
     }
-    if kind.short_names:
-        entry["shortNames"] = list(kind.short_names)
-    if kind.categories:
-        entry["categories"] = list(kind.categories)
-    return entry
+    return entry | _named(kind)
 
 
-def _subresource(kind: Kind, name: str) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _subresource(kind: Kind, name: str) -> Document:
+    entry: Document = {
         "name": f"{kind.plural}/{name}",
         "singularName": "",
         "namespaced": kind.namespaced,
@@ -98,66 +188,18 @@ def _subresource(kind: Kind, name: str) -> dict[str, Any]:
     return entry | _FOREIGN_KINDS.get(name, {})
 
 
-def document(path: str, *, prefix: str = "") -> dict[str, Any] | None:
-    """The discovery document at a path; None if there is none. `prefix` goes in front of links."""
-    parts = [part for part in path.split("/") if part]
-    if parts == ["version"]:
-        return dict(version())
-    if parts == ["api"]:
-        return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
-    if parts == ["apis"]:
-        groups = [_group(name, versions) for name, versions in _groups().items() if name]
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-    if parts[:1] == ["api"] and len(parts) == 2:
-        return _resources("", parts[1])
-    if parts[:1] == ["apis"] and len(parts) == 2 and parts[1] in _groups():
-        return {"kind": "APIGroup", "apiVersion": "v1"} | _group(parts[1], _groups()[parts[1]])
-    if parts[:1] == ["apis"] and len(parts) == 3:
-        return _resources(parts[1], parts[2])
-    if parts[:2] == ["openapi", "v3"]:
-        return _openapi_index(prefix) if len(parts) == 2 else _openapi("/".join(parts[2:]))
-    if parts == ["openapi", "v2"]:
-        return {"swagger": "2.0", "info": {"title": "Kubernetes", "version": GIT_VERSION}, "paths": {}}
-    return None
-
-
-def _openapi_root(kind: Kind) -> str:
-    return f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
-
-
-def _openapi_index(prefix: str) -> dict[str, Any]:
-    paths = {}
-    for root in dict.fromkeys(_openapi_root(kind) for kind in KINDS):
-        digest = hashlib.sha256(orjson.dumps(_openapi(root))).hexdigest().upper()
-        paths[root] = {"serverRelativeURL": f"{prefix}/openapi/v3/{root}?hash={digest}"}
-    return {"paths": paths}
-
-
-def _openapi(root: str) -> dict[str, Any] | None:
-    kinds = [kind for kind in KINDS if _openapi_root(kind) == root]
-    if not kinds:
-        return None
-    paths: dict[str, Any] = {}
-    for kind in kinds:
-        space = "/namespaces/{namespace}" if kind.namespaced else ""
-        base = f"/{root}{space}/{kind.plural}"
-        paths[base] = {"post": _operation(kind, "post")}
-        if not kind.virtual:
-            paths[f"{base}/{{name}}"] = {verb: _operation(kind, verb) for verb in ("put", "patch", "delete")}
-    info = {"title": "Kubernetes", "version": GIT_VERSION}
-    return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": {}}}
-
-
-def _operation(kind: Kind, verb: str) -> dict[str, Any]:
-    gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
-    operation: dict[str, Any] = {
-        "x-kubernetes-group-version-kind": gvk,
-        "parameters": [
-            {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
-            for name in _WRITE_PARAMETERS
-        ],
-        "responses": {"200": {"description": "OK"}},
+def _in_full(kind: Kind) -> Document:
+    """One resource with its subresources, as aggregated discovery shows it."""
+    entry: Document = {
+        "resource": kind.plural,
+        "responseKind": {"group": "", "version": "", "kind": kind.kind},
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular,
+        "verbs": list(kind.verbs),
     }
-    if verb == "patch":
-        operation["requestBody"] = {"content": {one: {"schema": {"type": "object"}} for one in _PATCH_TYPES}}
-    return operation
+    subresources = []
+    for name in kind.subresources:
+        shown = {"group": "", "version": "", "kind": kind.kind} | _FOREIGN_KINDS.get(name, {})
+        verbs = _SUBRESOURCE_VERBS.get(name, ["get", "patch", "update"])
+        subresources.append({"subresource": name, "responseKind": shown, "verbs": verbs})
+    return entry | _named(kind) | ({"subresources": subresources} if subresources else {})

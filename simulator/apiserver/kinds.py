@@ -4,74 +4,18 @@ Routing, discovery, OpenAPI, storage, selectors, defaulting and tables all read 
 a new entry (and, where it differs from plain stored data, a strategy).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import orjson
+from collections.abc import Sequence
 
 from simulator.apiserver import columns as table
+from simulator.apiserver.custom.definitions import DEFINITION
+from simulator.apiserver.kind import EVERY_VERB, Kind
+from simulator.apiserver.more_columns import CREATED
+from simulator.apiserver.more_kinds import MORE_KINDS
 from simulator.apiserver.strategies import cluster, pod, service, workload
-from simulator.apiserver.strategies.strategy import Strategy
 
-_EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+__all__ = ["BUILT_IN", "KINDS", "Kind", "Registry", "find", "kind_named"]
+
 _CREATE_ONLY = ("create",)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of object.
-
-    `field_labels` maps what a field selector may name, beyond metadata.name and metadata.namespace, to where it stands.
-    `returns_deleted` answers a finished deletion with the object rather than a Status, as the real server does for some
-    kinds. `virtual` kinds are questions: they are created, answered and not stored.
-    """
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-    short_names: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    namespaced: bool = True
-    subresources: tuple[str, ...] = ()
-    verbs: tuple[str, ...] = _EVERY_VERB
-    strategy: Strategy = field(default_factory=Strategy)
-    columns: tuple[table.Column, ...] = table.GENERIC
-    field_labels: Mapping[str, str] = field(default_factory=dict)
-    name_form: str = "subdomain"
-    returns_deleted: bool = False
-    graceful: bool = False
-    create_on_update: bool = False
-    unconditional_update: bool = True
-    virtual: bool = False
-
-    @property
-    def singular(self) -> str:
-        return self.kind.lower()
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.group, self.plural
-
-    @property
-    def qualified(self) -> str:
-        """As error messages name the resource: `deployments.apps`."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def json_prefix(self) -> bytes:
-        """The opening of an encoded object, up to its first own field."""
-        return b'{"kind":%b,"apiVersion":%b,' % (orjson.dumps(self.kind), orjson.dumps(self.api_version))
-
-    @property
-    def selectable(self) -> dict[str, str]:
-        """Field labels to paths."""
-        common = {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
-        return common | dict(self.field_labels)
 
 
 def _fields(*paths: str) -> dict[str, str]:
@@ -96,7 +40,7 @@ NAMESPACE = Kind(
     "", "v1", "Namespace", "namespaces", ("ns",),
     namespaced=False, subresources=("finalize", "status"), strategy=cluster.NAMESPACE,
     columns=table.NAMESPACE, field_labels=_fields("status.phase"), name_form="label",
-    verbs=tuple(verb for verb in _EVERY_VERB if verb != "deletecollection"),
+    verbs=tuple(verb for verb in EVERY_VERB if verb != "deletecollection"),
 )  # fmt: skip
 NODE = Kind(
     "", "v1", "Node", "nodes", ("no",),
@@ -105,7 +49,7 @@ NODE = Kind(
 )  # fmt: skip
 POD = Kind(
     "", "v1", "Pod", "pods", ("po",), ("all",),
-    subresources=("binding", "eviction", "log", "status"), strategy=pod.POD, columns=table.POD,
+    subresources=("binding", "eviction", "log", "resize", "status"), strategy=pod.POD, columns=table.POD,
     field_labels=_POD_FIELDS, returns_deleted=True, graceful=True,
 )  # fmt: skip
 SERVICE = Kind(
@@ -153,15 +97,70 @@ SELF_SUBJECT_ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
     namespaced=False, verbs=_CREATE_ONLY, virtual=True,
 )  # fmt: skip
+_QUESTIONS = tuple(
+    Kind(group, "v1", kind, f"{kind.lower()}s", namespaced=kind.startswith("Local"), verbs=_CREATE_ONLY, virtual=True)
+    for group, kind in (
+        ("authentication.k8s.io", "TokenReview"),
+        ("authorization.k8s.io", "LocalSubjectAccessReview"),
+        ("authorization.k8s.io", "SelfSubjectRulesReview"),
+        ("authorization.k8s.io", "SubjectAccessReview"),
+    )
+)
+
+CUSTOM_RESOURCE_DEFINITION = Kind(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", ("crd", "crds"),
+    ("api-extensions",), namespaced=False, subresources=("status",), strategy=DEFINITION,
+    columns=CREATED,
+    deletion_finalizer="customresourcecleanup.apiextensions.k8s.io",
+)  # fmt: skip
 
 KINDS: tuple[Kind, ...] = (
     NAMESPACE, NODE, POD, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, EVENT, BINDING, DEPLOYMENT, REPLICA_SET, LEASE,
-    ENDPOINT_SLICE, SELF_SUBJECT_REVIEW, SELF_SUBJECT_ACCESS_REVIEW,
+    ENDPOINT_SLICE, SELF_SUBJECT_REVIEW, SELF_SUBJECT_ACCESS_REVIEW, *_QUESTIONS,
+    CUSTOM_RESOURCE_DEFINITION, *MORE_KINDS,
 )  # fmt: skip
 
 _BY_RESOURCE = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
+_BY_NAME = {(kind.group, kind.version, kind.kind): kind for kind in KINDS}
 
 
 def find(group: str, version: str, plural: str) -> Kind | None:
     """The kind that a path names."""
     return _BY_RESOURCE.get((group, version, plural))
+
+
+def kind_named(group: str, version: str, kind: str) -> Kind | None:
+    """The built-in kind that an object's apiVersion and kind name."""
+    return _BY_NAME.get((group, version, kind))
+
+
+class Registry:
+    """The kinds of one server: the built-in ones, and those that its CustomResourceDefinitions have made."""
+
+    def __init__(self) -> None:
+        self._custom: dict[tuple[str, str], tuple[Kind, ...]] = {}
+
+    def all(self) -> tuple[Kind, ...]:
+        """Built-in kinds first; versions of one kind in the order in which they are preferred."""
+        return (*KINDS, *(kind for kinds in self._custom.values() for kind in kinds))
+
+    def find(self, group: str, version: str, plural: str) -> Kind | None:
+        """The kind that a path names."""
+        built_in = find(group, version, plural)
+        if built_in is not None:
+            return built_in
+        return next((one for one in self._custom.get((group, plural), ()) if one.version == version), None)
+
+    def any_version(self, group: str, plural: str) -> Kind | None:
+        """A custom kind in the version that comes first."""
+        return next(iter(self._custom.get((group, plural), ())), None)
+
+    def serve(self, group: str, plural: str, kinds: Sequence[Kind]) -> None:
+        """Puts the kinds of a definition in the place of those it had before."""
+        self._custom[group, plural] = tuple(kinds)
+
+    def withdraw(self, group: str, plural: str) -> None:
+        self._custom.pop((group, plural), None)
+
+
+BUILT_IN = Registry()

@@ -14,6 +14,7 @@ import orjson
 
 from simulator.apiserver import status_errors
 from simulator.apiserver.kinds import Kind
+from simulator.apiserver.list_options import ListOptions
 from simulator.apiserver.paths import Target
 from simulator.apiserver.selectors import (
     FieldSelector,
@@ -22,7 +23,7 @@ from simulator.apiserver.selectors import (
     SelectorSyntaxError,
     UnknownFieldError,
 )
-from simulator.apiserver.store import Store, Stored
+from simulator.apiserver.store import HistoryLost, Store, Stored
 
 _SNAPSHOTS = 64
 _TOO_OLD = (
@@ -43,24 +44,6 @@ def selection(kind: Kind, query: Mapping[str, str]) -> Selection:
         raise status_errors.bad_request(f'"{error}" is not a known field selector: only {only}') from error
     except SelectorSyntaxError as error:
         raise status_errors.bad_request(str(error)) from error
-
-
-def whole_number(query: Mapping[str, str], field: str) -> int:
-    """A number of a query, 0 if absent. Raises StatusError 400."""
-    text = query.get(field, "")
-    if not text:
-        return 0
-    if not text.isdigit():
-        raise status_errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return int(text)
-
-
-def asked_version(query: Mapping[str, str]) -> int:
-    """The resourceVersion of a query, 0 if absent. Raises StatusError 400."""
-    text = query.get("resourceVersion", "")
-    if text and not text.isdigit():
-        raise status_errors.bad_request(f"Invalid value: {text!r}: resourceVersion: must be a whole number")
-    return int(text or 0)
 
 
 @dataclass(frozen=True)
@@ -96,14 +79,16 @@ class Lister:
         self._snapshots: OrderedDict[str, list[Stored]] = OrderedDict()
 
     def page(self, target: Target, query: Mapping[str, str]) -> Page:
-        """Raises StatusError 400, 410 or 504."""
-        chosen, limit = selection(target.kind, query), whole_number(query, "limit")
-        if query.get("continue"):
-            version, start, snapshot = self._resume(query["continue"])
+        """Raises StatusError 400, 410, 422 or 504."""
+        chosen, options = selection(target.kind, query), ListOptions.read(query, watch=False)
+        if options.token:
+            if options.version:
+                raise status_errors.bad_request("specifying resource version is not allowed when using continue")
+            version, start, snapshot = self._resume(options.token)
         else:
-            version, start, snapshot = self._store.version, 0, self._all(target, query, chosen)
-        if query.get("resourceVersion") == "0" and not query.get("continue"):
-            limit = 0
+            version, snapshot = self._snapshot(target, options, chosen)
+            start = 0
+        limit = 0 if options.text == "0" and not options.token else options.limit
         end = start + limit if limit else len(snapshot)
         if end >= len(snapshot):
             return Page(snapshot[start:], version)
@@ -111,14 +96,20 @@ class Lister:
         remaining = len(snapshot) - end if chosen.everything else None
         return Page(snapshot[start:end], version, more, remaining)
 
-    def _all(self, target: Target, query: Mapping[str, str], chosen: Selection) -> list[Stored]:
-        asked = asked_version(query)
-        if asked > self._store.version:
-            raise status_errors.version_too_large(asked, self._store.version)
-        if query.get("resourceVersionMatch") == "Exact" and asked != self._store.version:
-            raise status_errors.expired(f"The resourceVersion for the provided list is too old: {asked}")
-        entries = self._store.of(target.kind).entries(target.namespace or None)
-        return [stored for _, stored in entries if chosen.matches(stored.body)]
+    def _snapshot(self, target: Target, options: ListOptions, chosen: Selection) -> tuple[int, list[Stored]]:
+        """The version of a list, and everything that it has on all its pages."""
+        if options.version > self._store.version:
+            raise status_errors.version_too_large(options.version, self._store.version)
+        collection, namespace = self._store.of(target.kind), target.namespace or None
+        if options.exact:
+            version = options.version
+            try:
+                entries = collection.entries_at(version, namespace)
+            except HistoryLost as error:
+                raise status_errors.expired("The resourceVersion for the provided list is too old.") from error
+        else:
+            version, entries = self._store.version, collection.entries(namespace)
+        return version, [stored for _, stored in entries if chosen.matches(stored.body)]
 
     def _remember(self, version: int, start: int, snapshot: list[Stored]) -> str:
         key = f"{version}/{id(snapshot)}"
@@ -134,7 +125,7 @@ class Lister:
             version, start, key = int(found["v"]), int(found["start"]), str(found["key"])
         except (ValueError, KeyError, TypeError) as error:
             raise status_errors.bad_request(
-                "invalid continue token: continue key is not valid: use the token of the last page"
+                f"invalid continue token: continue key is not valid: {_first_problem(token)}"
             ) from error
         snapshot = self._snapshots.get(key)
         if snapshot is None:
@@ -144,3 +135,12 @@ class Lister:
     def forget(self) -> None:
         """Expires every continue token."""
         self._snapshots.clear()
+
+
+def _first_problem(token: str) -> str:
+    """What Go's decoder would say of a token that is none."""
+    try:
+        text = urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4)).decode(errors="replace")
+    except ValueError:
+        return "illegal base64 data"
+    return f"invalid character {text[0]!r} looking for beginning of value" if text else "unexpected end of JSON input"

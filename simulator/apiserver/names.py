@@ -59,7 +59,9 @@ def is_subdomain(name: str) -> bool:
 
 
 def name_problem(name: str, form: str) -> str | None:
-    """Why a name is not of the form ("subdomain", "label" or "dns-1035"); None if it is."""
+    """Why a name is not of the form ("subdomain", "label", "dns-1035" or "path"); None if it is."""
+    if form == "path":
+        return _path_problem(name)
     checks = {
         "label": (is_dns_label, DNS_LABEL_MESSAGE, 63),
         "dns-1035": (is_dns_1035_label, DNS_1035_MESSAGE, 63),
@@ -69,6 +71,13 @@ def name_problem(name: str, form: str) -> str | None:
     if accepts(name):
         return None
     return f"must be no more than {longest} characters" if len(name) > longest else message
+
+
+def _path_problem(name: str) -> str | None:
+    """Names of roles and their bindings only have to fit into a URL."""
+    if name in (".", ".."):
+        return f"may not be '{name}'"
+    return next((f"may not contain '{one}'" for one in "/%" if one in name), None)
 
 
 def generated(base: str, rng: Random) -> str:

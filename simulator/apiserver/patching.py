@@ -2,8 +2,8 @@
 
 Owns the content types and how each kind of failure is answered. JSON Patch follows the library of the
 real API server where it differs from Python's: `test` with value null passes where the last key is
-absent and its parent exists (evanphx/json-patch v4, as used by Kubernetes v1.36). Server-side apply is
-refused with 415: ownership of fields is not kept here.
+absent and its parent exists (evanphx/json-patch v4, as used by Kubernetes v1.36). Server-side apply is not a patch
+of this kind: see `apply`.
 """
 
 from typing import Any
@@ -20,6 +20,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+ALL_ACCEPTED = (*ACCEPTED, "application/apply-patch+yaml")
 _MAXIMUM_OPERATIONS = 10_000
 _ABSENT = object()
 
@@ -34,15 +35,15 @@ class Patch:
     def __init__(self, content_type: str, body: bytes) -> None:
         """Raises StatusError: 415 for a content type that is not served, 400 for a body that is not a patch."""
         if content_type not in ACCEPTED:
-            raise status_errors.unsupported_media_type(ACCEPTED)
+            raise status_errors.unsupported_media_type(ALL_ACCEPTED)
         self.content_type = content_type
         try:
-            self._document: Any = orjson.loads(body)
+            self.document: Any = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise status_errors.bad_request(f"error decoding patch: {error}") from error
         if content_type == JSON_PATCH:
             self._check_operations()
-        elif not isinstance(self._document, dict):
+        elif not isinstance(self.document, dict):
             raise status_errors.bad_request("error decoding patch: a patch of this type is a JSON object")
 
     def apply(self, original: Object) -> Object:
@@ -50,28 +51,28 @@ class Patch:
         if self.content_type == JSON_PATCH:
             return self._apply_operations(original)
         if self.content_type == MERGE_PATCH:
-            return _checked(merge(copy_of(original), self._document))
+            return _checked(merge(copy_of(original), self.document))
         try:
-            return strategic_merge(original, self._document)
+            return strategic_merge(original, self.document)
         except StrategicMergeError as error:
             if error.server_fault:
                 raise status_errors.StatusError(500, "", str(error)) from error
             raise status_errors.bad_request(str(error)) from error
 
     def _check_operations(self) -> None:
-        if not isinstance(self._document, list) or not all(isinstance(one, dict) for one in self._document):
+        if not isinstance(self.document, list) or not all(isinstance(one, dict) for one in self.document):
             raise status_errors.bad_request("error decoding patch: a JSON Patch is a list of operations")
-        if len(self._document) > _MAXIMUM_OPERATIONS:
+        if len(self.document) > _MAXIMUM_OPERATIONS:
             raise status_errors.StatusError(
                 413,
                 "RequestEntityTooLarge",
-                f"The allowed maximum operations in a JSON patch is {_MAXIMUM_OPERATIONS}, got {len(self._document)}",
+                f"The allowed maximum operations in a JSON patch is {_MAXIMUM_OPERATIONS}, got {len(self.document)}",
             )
 
     def _apply_operations(self, original: Object) -> Object:
         document = copy_of(original)
         try:
-            for operation in self._document:
+            for operation in self.document:
                 if operation.get("op") == "test":
                     _test(document, operation)
                 else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.apiserver import status_errors
-from simulator.apiserver.kinds import NAMESPACE, Kind, find
+from simulator.apiserver.kinds import BUILT_IN, NAMESPACE, Kind, Registry
 
 _VERBS = {
     "POST": "create",
@@ -28,13 +28,13 @@ class Target:
     subresource: str = ""
 
     @classmethod
-    def parse(cls, path: str) -> "Target":
+    def parse(cls, path: str, registry: Registry = BUILT_IN) -> "Target":
         """Raises StatusError 404 for a path that names nothing served here."""
         parts = [part for part in path.split("/") if part]
         if parts[:1] == ["api"] and len(parts) > 2:
-            return _resource("", parts[1], parts[2:])
+            return _resource(registry, "", parts[1], parts[2:])
         if parts[:1] == ["apis"] and len(parts) > 3:
-            return _resource(parts[1], parts[2], parts[3:])
+            return _resource(registry, parts[1], parts[2], parts[3:])
         raise status_errors.no_such_resource()
 
     def verb(self, method: str, query: Mapping[str, str]) -> str:
@@ -46,11 +46,11 @@ class Target:
         return _VERBS.get(method, method.lower())
 
 
-def _resource(group: str, version: str, parts: list[str]) -> Target:
+def _resource(registry: Registry, group: str, version: str, parts: list[str]) -> Target:
     namespace = ""
     if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in NAMESPACE.subresources:
         namespace, parts = parts[1], parts[2:]
-    kind = find(group, version, parts[0])
+    kind = registry.find(group, version, parts[0])
     name, subresource = [*parts[1:], "", ""][:2]
     known = kind is not None and (not namespace or kind.namespaced) and len(parts) <= 3
     if kind is None or not known or (subresource and subresource not in kind.subresources):

@@ -12,12 +12,13 @@ import aiohttp
 from simulator.apiserver import status_errors
 from simulator.apiserver.call import Answer, Call
 from simulator.apiserver.kinds import NODE, POD
+from simulator.apiserver.log_options import check_log_options
 from simulator.apiserver.objects import Object, at, items_at
 from simulator.apiserver.resources import Resources
 
 SCHEME_ANNOTATION = "simulator/kubelet-scheme"
 _PASSED_ON = (
-    "follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "stream", "tailLines", "timestamps",
+    "follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "tailLines", "timestamps",
 )  # fmt: skip
 _CONNECT_SECONDS = 5.0
 _LARGEST_ERROR_BYTES = 10_000
@@ -33,9 +34,10 @@ class PodLogs:
     async def read(self, call: Call) -> Answer:
         """Streams the log. Raises StatusError: 400 for the container, 404 for the pod, 500 if the kubelet is away."""
         pod = self._resources.get(POD, call.target.namespace, call.target.name)
+        check_log_options(call.target.name, call.query)
         container = _container(pod, call.target.name, call.query.get("container", ""))
         if not at(pod, "spec.nodeName"):
-            return Answer(content_type="text/plain")
+            return Answer(code=204, content_type="text/plain")
         url = self._url(pod, container)
         query = {key: call.query[key] for key in _PASSED_ON if key in call.query}
         try:

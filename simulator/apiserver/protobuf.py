@@ -1,81 +1,26 @@
-"""Reading Kubernetes protobuf bodies, for the few kinds that kubectl creates in that form.
+"""Reading Kubernetes protobuf bodies.
 
-`kubectl create namespace|configmap|secret|serviceaccount|deployment|token`, `kubectl auth can-i` and
-`kubectl drain` send protobuf and do not fall back to JSON. The tables below are the field numbers of
-`generated.proto` in k8s.io/api and k8s.io/apimachinery v0.36 for what those commands send. A field that
-is not in them and carries a value is refused, never dropped. Answers are always JSON, which these
-clients accept.
+Some commands of kubectl (`create`, `auth can-i`, `drain`) send protobuf and do not fall back to JSON. Field numbers are
+facts of the kind's type (`schema`). A field that the type does not have and that carries a value is refused, never
+dropped. Answers are always JSON, which these clients accept.
 """
 
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from struct import unpack
 from typing import Any
+
+import orjson
+
+from simulator.apiserver.schema import Field, struct, struct_of
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_Message = dict[int, tuple[str, str]]
-
-_PLAIN = {1: ("metadata", "ObjectMeta"), 3: ("status", "skip")}
-_MESSAGES: dict[str, _Message] = {
-    "ObjectMeta": {
-        1: ("name", "text"), 2: ("generateName", "text"), 3: ("namespace", "text"), 5: ("uid", "text"),
-        6: ("resourceVersion", "text"), 7: ("generation", "skip"), 8: ("creationTimestamp", "skip"),
-        11: ("labels", "map"), 12: ("annotations", "map"), 14: ("finalizers", "[]text"),
-    },
-    "Namespace": _PLAIN | {2: ("spec", "skip")},
-    "ConfigMap": {
-        1: ("metadata", "ObjectMeta"), 2: ("data", "map"), 3: ("binaryData", "bytes map"), 4: ("immutable", "bool"),
-    },
-    "Secret": {
-        1: ("metadata", "ObjectMeta"), 2: ("data", "bytes map"), 3: ("type", "text"), 4: ("stringData", "map"),
-        5: ("immutable", "bool"),
-    },
-    "ServiceAccount": {1: ("metadata", "ObjectMeta"), 4: ("automountServiceAccountToken", "bool")},
-    "Deployment": _PLAIN | {2: ("spec", "DeploymentSpec")},
-    "DeploymentSpec": {
-        1: ("replicas", "int"), 2: ("selector", "LabelSelector"), 3: ("template", "PodTemplateSpec"),
-        4: ("strategy", "skip"), 5: ("minReadySeconds", "int"), 6: ("revisionHistoryLimit", "int"),
-        7: ("paused", "bool"), 9: ("progressDeadlineSeconds", "int"),
-    },
-    "Service": _PLAIN | {2: ("spec", "ServiceSpec")},
-    "ServiceSpec": {
-        1: ("ports", "[]ServicePort"), 2: ("selector", "map"), 3: ("clusterIP", "text"), 4: ("type", "text"),
-        7: ("sessionAffinity", "text"), 10: ("externalName", "text"),
-    },
-    "ServicePort": {
-        1: ("name", "text"), 2: ("protocol", "text"), 3: ("port", "int"), 4: ("targetPort", "int or text"),
-        5: ("nodePort", "int"),
-    },
-    "LabelSelector": {1: ("matchLabels", "map")},
-    "PodTemplateSpec": {1: ("metadata", "ObjectMeta"), 2: ("spec", "PodSpec")},
-    "PodSpec": {2: ("containers", "[]Container"), 3: ("restartPolicy", "text"), 10: ("nodeName", "text")},
-    "Container": {
-        1: ("name", "text"), 2: ("image", "text"), 3: ("command", "[]text"), 4: ("args", "[]text"),
-        6: ("ports", "[]ContainerPort"),
-    },
-    "ContainerPort": {
-        1: ("name", "text"), 2: ("hostPort", "int"), 3: ("containerPort", "int"), 4: ("protocol", "text"),
-    },
-    "SelfSubjectAccessReview": _PLAIN | {2: ("spec", "SelfSubjectAccessReviewSpec")},
-    "SelfSubjectAccessReviewSpec": {
-        1: ("resourceAttributes", "ResourceAttributes"), 2: ("nonResourceAttributes", "NonResourceAttributes"),
-    },
-    "ResourceAttributes": {
-        1: ("namespace", "text"), 2: ("verb", "text"), 3: ("group", "text"), 4: ("version", "text"),
-        5: ("resource", "text"), 6: ("subresource", "text"), 7: ("name", "text"),
-    },
-    "NonResourceAttributes": {1: ("path", "text"), 2: ("verb", "text")},
-    "SelfSubjectReview": {1: ("metadata", "ObjectMeta"), 2: ("status", "skip")},
-    "TokenRequest": _PLAIN | {2: ("spec", "TokenRequestSpec")},
-    "TokenRequestSpec": {1: ("audiences", "[]text"), 4: ("expirationSeconds", "int")},
-    "Eviction": {1: ("metadata", "ObjectMeta"), 2: ("deleteOptions", "DeleteOptions")},
-    "DeleteOptions": {
-        1: ("gracePeriodSeconds", "int"), 2: ("preconditions", "Preconditions"), 3: ("orphanDependents", "bool"),
-        4: ("propagationPolicy", "text"), 5: ("dryRun", "[]text"),
-    },
-    "Preconditions": {1: ("uid", "text"), 2: ("resourceVersion", "text")},
-}  # fmt: skip
+_META = ("DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions")
+_Numbers = dict[int, "Field | _Numbers"]
 
 
 class ProtobufError(ValueError):
@@ -89,41 +34,105 @@ def decode_protobuf(body: bytes) -> dict[str, Any]:
     envelope = dict(_fields(body[len(_MAGIC) :]))  # runtime.Unknown: 1 is the TypeMeta, 2 the object
     about = dict(_fields(_inner(envelope.get(1, b""))))
     version, kind = _text(about.get(1, b"")), _text(about.get(2, b""))
-    if kind not in _MESSAGES:
+    group, _, short = version.rpartition("/")
+    facts = struct("meta/v1.DeleteOptions") if kind in _META else struct_of(group, short, kind)
+    if facts is None:
         raise ProtobufError(f"a {kind or 'nameless kind'} in protobuf is not read by the embedded server: send JSON")
-    return {"apiVersion": version, "kind": kind} | _message(kind, _inner(envelope.get(2, b"")))
+    return {"apiVersion": version, "kind": kind} | _message(facts.name, _inner(envelope.get(2, b"")))
 
 
-def _message(name: str, body: bytes) -> dict[str, Any]:
-    known, found = _MESSAGES[name], dict[str, Any]()
-    for number, value in _fields(body):
-        field, form = known.get(number, ("", ""))
-        if not field:
-            if value not in (0, b""):
-                raise ProtobufError(
-                    f"field {number} of {name} in protobuf is not read by the embedded server: send JSON"
-                )
-        elif form.startswith("[]"):
-            found.setdefault(field, []).append(_value(form[2:], value))
-        elif form.endswith("map"):
-            found.setdefault(field, {}).update([_entry(_inner(value), of_bytes=form == "bytes map")])
-        elif form != "skip" and value != b"":
-            found[field] = _value(form, value)
+@cache
+def _numbers(name: str) -> _Numbers:
+    """The fields of a type by number; a message that JSON has inline is one more level."""
+    found: _Numbers = {}
+    for field in struct(name).fields.values():
+        level = found
+        for number in field.number[:-1]:
+            inner = level.setdefault(number, {})
+            if isinstance(inner, Field):
+                raise ProtobufError(f"{name} has two fields with the number {number}")
+            level = inner
+        if field.number:
+            level[field.number[-1]] = field
     return found
 
 
-def _value(form: str, value: int | bytes) -> Any:
-    if form == "bool":
+def _message(name: str, body: bytes) -> dict[str, Any]:
+    return _read(name, _numbers(name), body)
+
+
+def _read(name: str, known: _Numbers, body: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for number, value in _fields(body):
+        field = known.get(number)
+        if field is None:
+            if value not in (0, b""):
+                word = name.partition(".")[2]
+                raise ProtobufError(
+                    f"field {number} of {word} in protobuf is not read by the embedded server: send JSON"
+                )
+        elif isinstance(field, dict):
+            found |= _read(name, field, _inner(value))
+        elif field.is_list:
+            found.setdefault(field.name, []).append(_value(field.item, value))
+        elif field.is_map:
+            parts = dict(_fields(_inner(value)))
+            found.setdefault(field.name, {})[_text(parts.get(1, b""))] = _value(field.item, parts.get(2, b""))
+        else:
+            found[field.name] = _value(field.type, value)
+    return found
+
+
+def _value(word: str, value: int | bytes) -> Any:
+    if "/" in word:
+        return _message(word, _inner(value))
+    if word.startswith("[]"):  # a list as the value of a map is a message with one repeated field
+        return [_value(word[2:], one) for _, one in _fields(_inner(value))]
+    if word == "bool":
         return bool(value)
-    if form == "int":
+    if word in ("int32", "int64"):
         number = int(value) if isinstance(value, int) else 0
         return number - (1 << 64) if number >= 1 << 63 else number
-    if form == "int or text":
-        parts = dict(_fields(_inner(value)))  # IntOrString: 1 says which, 2 is the number, 3 the text
-        return _value("text", parts.get(3, b"")) if parts.get(1) else _value("int", parts.get(2, 0))
-    if form == "text":
-        return _text(value)
-    return _message(form, _inner(value))
+    if word == "bytes":
+        return b64encode(_inner(value)).decode()
+    read = {"quantity": _quantity, "int-or-string": _int_or_text, "any": _raw, "float64": _float}.get(word)
+    if read is not None:
+        return read(_inner(value))
+    return _moment(_inner(value), micro=word == "micro-time") if word.endswith("time") else _text(value)
+
+
+def _quantity(body: bytes) -> str:
+    return _text(dict(_fields(body)).get(1, b"")) or "0"
+
+
+def _int_or_text(body: bytes) -> Any:
+    parts = dict(_fields(body))  # IntOrString: 1 says which, 2 is the number, 3 the text
+    return _value("string", parts.get(3, b"")) if parts.get(1) else _value("int32", parts.get(2, 0))
+
+
+def _raw(body: bytes) -> Any:
+    raw = _inner(dict(_fields(body)).get(1, b""))
+    try:
+        return orjson.loads(raw) if raw else None
+    except orjson.JSONDecodeError as error:
+        raise ProtobufError("a free field holds no JSON: send the whole object as JSON") from error
+
+
+def _float(body: bytes) -> float:
+    return float(unpack("<d", body)[0]) if len(body) == 8 else 0.0
+
+
+def _moment(body: bytes, *, micro: bool) -> str | None:
+    """Seconds and nanoseconds since 1970; an empty message is no time."""
+    parts = dict(_fields(body))
+    if not parts:
+        return None
+    seconds, nanos = _value("int64", parts.get(1, 0)), _value("int64", parts.get(2, 0))
+    try:
+        moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds, microseconds=nanos // 1000)
+    except OverflowError as error:
+        raise ProtobufError("a time is out of range") from error
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
 
 
 def _text(value: int | bytes) -> str:
@@ -133,12 +142,6 @@ def _text(value: int | bytes) -> str:
         return value.decode()
     except UnicodeDecodeError as error:
         raise ProtobufError("a text field is not UTF-8") from error
-
-
-def _entry(body: bytes, *, of_bytes: bool) -> tuple[str, str]:
-    parts = dict(_fields(body))
-    key, value = _text(parts.get(1, b"")), parts.get(2, b"")
-    return key, b64encode(_inner(value)).decode() if of_bytes else _text(value)
 
 
 def _inner(value: int | bytes) -> bytes:

@@ -2,7 +2,8 @@
 counterpart of an audit log.
 
 The judge and the tests decide from it who changed what. Memory is bounded by a number of records and a
-number of bytes of kept bodies; what no longer fits is forgotten oldest first, and `forgotten` says so.
+number of bytes of kept bodies; what no longer fits is forgotten oldest first, and `forgotten` says so. A request that
+a fault cut off before it was looked at has code 499; one that was carried out has its own code, answered or not.
 """
 
 import hashlib

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+from typing import Protocol
 from uuid import UUID
 
 from simulator.apiserver import status_errors
 from simulator.apiserver.delete_options import DeleteOptions
 from simulator.apiserver.field_errors import FieldError, immutable, invalid_value, required
+from simulator.apiserver.finalizers import finalizer_errors, new_finalizer_errors
 from simulator.apiserver.kinds import NAMESPACE, Kind
 from simulator.apiserver.names import generated, label_errors, name_problem
 from simulator.apiserver.objects import Object, at, copy_of, metadata, name_of, namespace_of, timestamp
-from simulator.apiserver.shapes import METADATA, mismatch
 from simulator.apiserver.store import Store
 
 _FINALIZER_OF_POLICY = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}
@@ -34,13 +35,26 @@ class Written:
     body: Object
     created: bool = False
     gone: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Judge(Protocol):
+    """The last word of admission on a valid object, new where `old` is None."""
+
+    def __call__(self, kind: Kind, new: Object, old: Object | None, *, dry_run: bool) -> list[str]:
+        """Returns warnings. Raises StatusError."""
+
+
+def _no_objection(kind: Kind, new: Object, old: Object | None, *, dry_run: bool) -> list[str]:
+    return []
 
 
 class Resources:
     """Every write of every kind goes through here."""
 
-    def __init__(self, store: Store, *, now: Callable[[], datetime], rng: Random) -> None:
+    def __init__(self, store: Store, *, now: Callable[[], datetime], rng: Random, judge: Judge = _no_objection) -> None:
         self._store = store
+        self._judge = judge
         self._now = now
         self._rng = rng
 
@@ -51,13 +65,10 @@ class Resources:
             raise status_errors.not_found(kind, name)
         return stored.body
 
-    def check_shape(self, kind: Kind, body: Object) -> None:
-        """Raises StatusError 400 if a field has another JSON type than the kind's."""
-        bad = mismatch(body, kind.strategy.shape | {"metadata": METADATA}, kind.kind)
-        if bad:
-            version = kind.version
-            text = f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: {bad}'
-            raise status_errors.bad_request(text)
+    def holds(self, kind: Kind, namespace: str, name: str, uid: str) -> bool:
+        """Whether an object of that name is there and still the same one."""
+        stored = self._store.of(kind).get(namespace, name)
+        return stored is not None and metadata(stored.body)["uid"] == uid
 
     def create(self, kind: Kind, body: Object, *, dry_run: bool) -> Written:
         """Stores a new object; takes possession of `body`, whose namespace and defaults are set."""
@@ -65,11 +76,13 @@ class Resources:
         _raise_invalid(kind, body, _metadata_errors(kind, body))
         _raise_invalid(kind, body, kind.strategy.validate(body))
         name = name_of(body)
-        if self._store.of(kind).get(namespace_of(body), name) is not None:
-            raise status_errors.already_exists(kind, name)
+        standing = self._store.of(kind).get(namespace_of(body), name)
+        if standing is not None:
+            raise status_errors.already_exists(kind, name, leaving="deletionTimestamp" in metadata(standing.body))
+        warnings = tuple(self._judge(kind, body, None, dry_run=dry_run))
         if not dry_run:
             body = self._store.write(kind, body).body
-        return Written(body, created=True)
+        return Written(body, created=True, warnings=warnings)
 
     def _begin(self, kind: Kind, body: Object) -> None:
         meta = metadata(body)
@@ -81,7 +94,6 @@ class Resources:
             "selfLink",
         ):
             meta.pop(field, None)
-        meta.pop("managedFields", None)
         base = meta.get("generateName")
         if base and not meta.get("name"):
             meta["name"] = self._free_name(kind, namespace_of(body), base)
@@ -119,11 +131,12 @@ class Resources:
             if kind.strategy.generation(new) != kind.strategy.generation(old):
                 metadata(new)["generation"] = int(metadata(old).get("generation", 0)) + 1
         _raise_invalid(kind, new, errors)
+        warnings = () if status else tuple(self._judge(kind, new, old, dry_run=dry_run))
         if _finished(new):
             return Written(new if dry_run else self._store.remove(kind, new).body, gone=True)
         if dry_run or new == old:  # a write that changes nothing takes no new version and wakes no watch
-            return Written(new if dry_run else old)
-        return Written(self._store.write(kind, new).body)
+            return Written(new if dry_run else old, warnings=warnings)
+        return Written(self._store.write(kind, new).body, warnings=warnings)
 
     def replace_unchecked(self, kind: Kind, new: Object, *, dry_run: bool) -> Written:
         """Stores what a subresource with rules of its own (binding, finalize) has made of an object."""
@@ -154,7 +167,6 @@ class Resources:
             mine.pop(field, None)
             if field in theirs:
                 mine[field] = theirs[field]
-        mine.pop("managedFields", None)
         mine.pop("selfLink", None)
         if status:
             for field in [field for field in new if field not in ("metadata", "status")]:
@@ -168,12 +180,15 @@ class Resources:
 
     def delete(self, kind: Kind, old: Object, options: DeleteOptions) -> Written:
         """Begins or finishes a deletion: at once, or after finalizers and the grace period of a running pod."""
-        self._check_preconditions(kind, old, options)
+        self.check_preconditions(kind, old, options)
         body: Object = old | {"metadata": copy_of(old["metadata"])}
         meta = metadata(body)
-        finalizer = _FINALIZER_OF_POLICY.get(options.propagation_policy or "")
-        if finalizer and finalizer not in meta.get("finalizers", ()):
-            meta["finalizers"] = [*meta.get("finalizers", ()), finalizer]
+        finalizer = _FINALIZER_OF_POLICY.get(
+            options.propagation_policy or ("Orphan" if kind.orphans_dependents else "")
+        )
+        for one in (finalizer, kind.deletion_finalizer):
+            if one and one not in meta.get("finalizers", ()):
+                meta["finalizers"] = [*meta.get("finalizers", ()), one]
         grace = _grace_seconds(kind, old, options)
         if kind is NAMESPACE and at(body, "spec.finalizers"):
             body["status"] = (body.get("status") or {}) | {"phase": "Terminating"}
@@ -196,7 +211,8 @@ class Resources:
         meta["deletionTimestamp"] = timestamp(self._now() + timedelta(seconds=grace))
         meta["deletionGracePeriodSeconds"] = grace
 
-    def _check_preconditions(self, kind: Kind, old: Object, options: DeleteOptions) -> None:
+    def check_preconditions(self, kind: Kind, old: Object, options: DeleteOptions) -> None:
+        """Raises StatusError 409 if the object is not what a deletion wants to delete."""
         meta = metadata(old)
         for word, wanted, found, perhaps in (
             ("UID", options.uid, meta["uid"], "deleted and then recreated"),
@@ -244,6 +260,7 @@ def _metadata_errors(kind: Kind, body: Object) -> Iterator[FieldError]:
         yield invalid_value("metadata.name", name, problem)
     yield from label_errors(meta.get("labels"), "metadata.labels")
     yield from _owner_errors(meta)
+    yield from finalizer_errors(body)
 
 
 def _owner_errors(meta: Object) -> Iterator[FieldError]:
@@ -259,3 +276,5 @@ def _update_errors(old: Object, new: Object) -> Iterator[FieldError]:
             yield immutable(f"metadata.{field}", metadata(new).get(field))
     yield from label_errors(metadata(new).get("labels"), "metadata.labels")
     yield from _owner_errors(metadata(new))
+    yield from finalizer_errors(new)
+    yield from new_finalizer_errors(old, new)

@@ -7,33 +7,45 @@ Owns the listening socket and the order of things in a request; what a request m
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Self
+from typing import Self, TypeVar
 
 from aiohttp import web
 
-from simulator.apiserver import bootstrap, discovery, status_errors
+from simulator.apiserver import bootstrap, status_errors
 from simulator.apiserver.admission import Admission
-from simulator.apiserver.authentication import ANONYMOUS, PUBLIC_PATHS, Authenticator, split_prefix
+from simulator.apiserver.authentication import ANONYMOUS, PUBLIC_PATHS, Authenticator, Identity, split_prefix
+from simulator.apiserver.authorization import attributes, forbidden
 from simulator.apiserver.call import JSON, Answer, Call
+from simulator.apiserver.custom.serving import CustomResources
+from simulator.apiserver.discovery import Discovery
+from simulator.apiserver.eviction import Evictions
+from simulator.apiserver.faults import UNANSWERED, Fault, Faults
 from simulator.apiserver.handlers import DEFAULT_BOOKMARK_SECONDS, Handlers
-from simulator.apiserver.kinds import BINDING, KINDS
+from simulator.apiserver.impersonation import impersonated
+from simulator.apiserver.kinds import BINDING, KINDS, Registry
 from simulator.apiserver.objects import Object, name_of, namespace_of
 from simulator.apiserver.paths import Target
 from simulator.apiserver.pod_logs import PodLogs
-from simulator.apiserver.questions import answer_question
+from simulator.apiserver.questions import Questions
+from simulator.apiserver.rbac import RoleAuthorizer
 from simulator.apiserver.request_log import RequestLog, RequestRecord
 from simulator.apiserver.resources import Resources
+from simulator.apiserver.scaling import Scaling
+from simulator.apiserver.sending import Sender
 from simulator.apiserver.store import DEFAULT_HISTORY, Store
 from simulator.apiserver.subresources import Subresources
 
 _log = logging.getLogger(__name__)
 _LARGEST_BODY_BYTES = 3 * 1024 * 1024
 _SHUTDOWN_SECONDS = 0.2
+_ANSWER_SECONDS = 10.0
+_ORDINARY = ("status", "resize")
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+T = TypeVar("T")
 
 
 def _utc_now() -> datetime:
@@ -44,7 +56,7 @@ class ApiServer:
     """An API server on 127.0.0.1; an async context manager that must be used on one event loop.
 
     `history` is how many changes of each kind a watch may lie behind, `seed` makes uids and generated names
-    repeatable, `port` 0 takes a free one.
+    repeatable, `port` 0 takes a free one. With `rbac` users may do what roles allow them, else everything.
     """
 
     def __init__(
@@ -55,23 +67,42 @@ class ApiServer:
         history: int = DEFAULT_HISTORY,
         bookmark_seconds: float = DEFAULT_BOOKMARK_SECONDS,
         now: Callable[[], datetime] = _utc_now,
+        rbac: bool = False,
     ) -> None:
         rng = Random(seed)
         self.store = Store(KINDS, history=history)
-        self.authenticator = Authenticator()
+        self.authenticator = Authenticator(now)
         self.log = RequestLog()
         self._now = now
         self._port = port
         self._runner: web.AppRunner | None = None
-        self._open: set[asyncio.Task[Any]] = set()
-        resources = Resources(self.store, now=now, rng=rng)
+        self._sender = Sender()
+        self._authorizer = RoleAuthorizer(self.store) if rbac else None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.faults = Faults(
+            drop_watches=lambda: self._on_loop(self._sender.cut_streams),
+            compact=lambda: self._on_loop(self.forget_history),
+        )
         admission = Admission(self.store, rng=rng)
-        self._handlers = Handlers(self.store, resources, admission, now=now, rng=rng, bookmark_seconds=bookmark_seconds)
+        resources = Resources(self.store, now=now, rng=rng, judge=admission.judge)
+        self.kinds = Registry()
+        self._custom = CustomResources(self.store, self.kinds, resources, now=now)
+        self._handlers = Handlers(
+            self.store, resources, admission, now=now, rng=rng, bookmark_seconds=bookmark_seconds,
+            mutate=lambda call, obj: self.faults.mutated(call.verb, call.path, call.user, obj),
+        )  # fmt: skip
         self._subresources = Subresources(self._handlers, resources, self.authenticator, now=now)
+        self._discovery = Discovery(self.kinds.all)
+        self._evictions = Evictions(self.store, resources, now=now)
+        self._scaling = Scaling(resources, self._handlers.ownership)
         self._logs = PodLogs(resources)
+        self._questions = Questions(self._authorizer, self.authenticator, now=now)
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         await bootstrap.create_first_objects(self._handlers)
+        if self._authorizer is not None:
+            await bootstrap.create_first_roles(self._handlers)
         app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(
@@ -84,11 +115,14 @@ class ApiServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for stream in self._open:
-            stream.cancel()
+        self._sender.end_streams()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._logs.close()
+
+    async def bind_role(self, role: str, user: str) -> None:
+        """Gives a part of the cluster itself the rights of a ClusterRole; for servers with `rbac`."""
+        await bootstrap.bind_user(self._handlers, role, user)
 
     @property
     def url(self) -> str:
@@ -111,16 +145,31 @@ class ApiServer:
     @property
     def open_streams(self) -> int:
         """How many watches and logs are being sent."""
-        return len(self._open)
+        return len(self._sender)
+
+    def _on_loop(self, call: Callable[[], T]) -> T:
+        """The result of a call that belongs to the server's thread, whichever thread asks."""
+        try:
+            here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if self._loop is None or self._loop.is_closed() or here is self._loop:
+            return call()
+
+        async def made() -> T:
+            return call()
+
+        return asyncio.run_coroutine_threadsafe(made(), self._loop).result(timeout=_ANSWER_SECONDS)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        user, verb, body = ANONYMOUS, request.method.lower(), b""
-        path = split_prefix(request.path)[1]
+        who, verb, body = Identity(ANONYMOUS), request.method.lower(), b""
+        path, met = split_prefix(request.path)[1], list[Fault]()
         try:
-            user, path = self.authenticator.user(request.headers.get("Authorization", ""), request.path)
+            who, path = self.authenticator.user(request.headers.get("Authorization", ""), request.path)
             body = await request.read()
-            verb, respond = self._route(request, path, user, body)
-            answer = await respond()
+            wanted = attributes(request.method, path, request.query)
+            verb, met = wanted.verb, self.faults.met_by(wanted.verb, path, who.name)
+            answer = await self._answer(request, path, who=who, body=body, met=met)
         except status_errors.StatusError as error:
             answer = Answer.of(error.body(), error.code)
             answer.headers.update(error.headers)
@@ -130,56 +179,85 @@ class ApiServer:
         except Exception as error:  # noqa: BLE001 - a fault of ours must reach the client as a Status too
             _log.exception("%s %s failed", request.method, path)
             answer = Answer.of(status_errors.internal(repr(error)).body(), 500)
-        self._record(request, path, user=user, verb=verb, code=answer.code, body=body)
-        return await self._send(request, answer)
+        self._record(request, path, user=who.name, verb=verb, code=answer.code, body=body)
+        return await self._sender.send(request, answer, {fault.form for fault in met})
 
-    def _route(
-        self, request: web.Request, path: str, user: str, body: bytes
-    ) -> tuple[str, Callable[[], Awaitable[Answer]]]:
-        """The Kubernetes verb of a request, and what answers it. Raises StatusError 404 or 405."""
+    async def _answer(self, request: web.Request, path: str, *, who: Identity, body: bytes, met: list[Fault]) -> Answer:
+        """What is answered, or the fault that stands in its place. Raises StatusError."""
+        for fault in met:
+            if fault.form == "delay":
+                await asyncio.sleep(fault.seconds)
+            elif fault.form == "refuse":
+                return fault.answer()
+            elif fault.form == "cut_before":
+                return Answer(code=UNANSWERED)
+        if self._authorizer is not None:
+            groups = request.headers.getall("Impersonate-Group", [])
+            asked = attributes(request.method, path, request.query)
+            who = impersonated(who, asked, request.headers, groups, self._authorizer.decide)
+        self._authorise(request, path, who)
+        return await self._route(request, path, who, body)()
+
+    def _authorise(self, request: web.Request, path: str, who: Identity) -> None:
+        if self._authorizer is None or path in PUBLIC_PATHS:
+            return
+        wanted = attributes(request.method, path, request.query)
+        decision = self._authorizer.decide(who, wanted)
+        if not decision.allowed:
+            raise forbidden(who, wanted, decision)
+
+    def _route(self, request: web.Request, path: str, who: Identity, body: bytes) -> Callable[[], Awaitable[Answer]]:
+        """What answers a request. Raises StatusError 404 or 405."""
         if path in PUBLIC_PATHS - {"/version"}:
-            return "get", _healthy
-        found = discovery.document(path, prefix=request.path.removesuffix(path))
+            return _healthy
+        accept = request.headers.get("Accept", JSON)
+        found = self._discovery.answer(path, accept, prefix=request.path.removesuffix(path))
         if found is not None:
             if request.method not in ("GET", "HEAD"):
                 raise status_errors.method_not_allowed()
-            return "get", lambda: _at_once(Answer.of(found))
-        target = Target.parse(path)
+            return lambda: _at_once(found)
+        target = Target.parse(path, self.kinds)
+        _check_accept(accept)
         call = Call(
             target=target,
-            user=user,
+            user=who.name,
+            who=who,
+            path=path,
+            verb=target.verb(request.method, request.query),
             query=dict(request.query),
-            accept=request.headers.get("Accept", JSON),
+            accept=accept,
             content_type=request.content_type if "Content-Type" in request.headers else "",
+            user_agent=request.headers.get("User-Agent", ""),
             body=body,
         )
-        verb = target.verb(request.method, call.query)
-        return verb, lambda: self._dispatch(call, verb)
+        return lambda: self._dispatch(call, call.verb)
 
     async def _dispatch(self, call: Call, verb: str) -> Answer:
         subresource = call.target.subresource
-        if subresource and subresource != "status":
+        if subresource and subresource not in _ORDINARY:
             return await self._on_subresource(call, verb)
         if call.kind is BINDING and verb == "create":
             return await self._subresources.binding(call)
         if verb not in call.kind.verbs or (subresource and verb not in ("get", "update", "patch")):
             raise status_errors.method_not_allowed()
-        if verb == "create" and call.target.name:
+        if (verb == "create") is bool(call.target.name) and verb in ("create", "update", "patch"):
             raise status_errors.method_not_allowed()
         if call.kind.virtual:
-            return await answer_question(call)
+            return await self._questions.answer(call)
         handle: Callable[[Call], Awaitable[Answer]] = getattr(self._handlers, verb)
         return await handle(call)
 
     async def _on_subresource(self, call: Call, verb: str) -> Answer:
         name = call.target.subresource
         if name == "scale":
-            return await self._subresources.scale(call, verb)
+            return await self._scaling.answer(call, verb)
         if name == "log" and verb == "get":
             return await self._logs.read(call)
         if name == "finalize" and verb == "update":
             return await self._subresources.finalize(call)
-        if name in ("binding", "eviction", "token") and verb == "create":
+        if name == "eviction" and verb == "create":
+            return await self._evictions.evict(call)
+        if name in ("binding", "token") and verb == "create":
             handle: Callable[[Call], Awaitable[Answer]] = getattr(self._subresources, name)
             return await handle(call)
         raise status_errors.method_not_allowed()
@@ -199,33 +277,13 @@ class ApiServer:
             )
         )
 
-    async def _send(self, request: web.Request, answer: Answer) -> web.StreamResponse:
-        if answer.chunks is None:
-            return web.Response(
-                body=answer.body, status=answer.code, content_type=answer.content_type, headers=answer.headers
-            )
-        response = web.StreamResponse(status=answer.code, headers=answer.headers)
-        response.content_type = answer.content_type
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        task = asyncio.current_task()
-        if task is not None:
-            self._open.add(task)
-        try:
-            await _stream(response, answer.chunks)
-        except (ConnectionError, asyncio.CancelledError):
-            pass  # the client has gone, or the server is stopping: the stream simply ends
-        finally:
-            if task is not None:
-                self._open.discard(task)
-        return response
 
-
-async def _stream(response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> None:
-    async with aclosing(chunks) as open_chunks:  # type: ignore[type-var]  # every iterator here is a generator
-        async for chunk in open_chunks:
-            await response.write(chunk)
-    await response.write_eof()
+def _check_accept(accept: str) -> None:
+    """Raises StatusError 406 if the client wants no JSON."""
+    wanted = {one.partition(";")[0].strip() for one in accept.split(",")}
+    if not wanted & {"", JSON, "application/*", "*/*", "text/plain"}:
+        text = f"406: Not Acceptable\n\nAvailable representations: {JSON}, {JSON};stream=watch"
+        raise status_errors.StatusError(406, "NotAcceptable", text, details={})
 
 
 async def _healthy() -> Answer:

@@ -79,8 +79,9 @@ def method_not_allowed() -> StatusError:
     return StatusError(405, "MethodNotAllowed", message, details={})
 
 
-def already_exists(kind: Kind, name: str) -> StatusError:
-    message = f'{kind.qualified} "{name}" already exists'
+def already_exists(kind: Kind, name: str, *, leaving: bool = False) -> StatusError:
+    """409; `leaving` says that the standing object is being deleted."""
+    message = f'{"object is being deleted: " if leaving else ""}{kind.qualified} "{name}" already exists'
     return StatusError(409, "AlreadyExists", message, details=_about(kind, name))
 
 

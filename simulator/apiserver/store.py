@@ -12,7 +12,7 @@ watch say 410.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +23,8 @@ from simulator.apiserver.objects import Object, name_of, namespace_of
 
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 DEFAULT_HISTORY = 4096
+_FRESH_CHANGES = 256
+"""Watches that keep up read no older ones."""
 
 
 class HistoryLost(Exception):
@@ -34,15 +36,25 @@ class HistoryLost(Exception):
 
 
 class Stored:
-    """One version of one object: the dictionary (never to be changed) and its encoded bytes."""
+    """One version of one object: its bytes and, as long as it is fresh, the dictionary (never to be changed)."""
 
-    __slots__ = ("body", "encoded", "version")
+    __slots__ = ("_body", "_head", "encoded", "version")
 
     def __init__(self, kind: Kind, body: Object, version: int) -> None:
-        self.body = body
+        self._body: Object | None = body
+        self._head = {key: body[key] for key in ("kind", "apiVersion") if key in body}
         self.version = version
         rest = {key: value for key, value in body.items() if key not in ("kind", "apiVersion")}
         self.encoded = orjson.dumps(rest)
+
+    @property
+    def body(self) -> Object:
+        """The object; decoded anew each time once it was put by."""
+        return self._body if self._body is not None else self._head | orjson.loads(self.encoded)
+
+    def put_by(self) -> None:
+        """Keeps the bytes alone, a fraction of the memory: this version is hardly read any more."""
+        self._body = None
 
     def item(self) -> bytes:
         """As an item of a typed list: without kind and apiVersion, as the real server sends them."""
@@ -99,8 +111,19 @@ class Collection:
         if len(self._changes) == self._changes.maxlen:
             self._floor = self._changes[0].version
         self._changes.append(change)
+        self._put_by()
         self._wake.set()
         self._wake = asyncio.Event()
+
+    def _put_by(self) -> None:
+        """What has been replaced a while ago is read by late watches only; events are written far oftener than read."""
+        if len(self._changes) < _FRESH_CHANGES:
+            return
+        change = self._changes[-_FRESH_CHANGES]
+        if change.previous is not None:
+            change.previous.put_by()
+        if self.kind.kind == "Event":
+            change.stored.put_by()
 
     def since(self, version: int) -> list[Change]:
         """The changes after a version, oldest first. Raises HistoryLost."""
@@ -113,6 +136,19 @@ class Collection:
             found.append(change)
         found.reverse()
         return found
+
+    def entries_at(self, version: int, namespace: str | None = None) -> list[tuple[tuple[str, str], Stored]]:
+        """As `entries`, at a version of the past. Raises HistoryLost."""
+        found = dict(self.entries(namespace))
+        for change in reversed(self.since(version)):
+            key = (namespace_of(change.stored.body), name_of(change.stored.body))
+            if namespace is not None and key[0] != namespace:
+                continue
+            if change.previous is None:
+                found.pop(key, None)
+            else:
+                found[key] = change.previous
+        return sorted(found.items(), key=lambda entry: entry[0])
 
     def forget(self, version: int) -> None:
         """Drops the memory of changes, as etcd's compaction does: whoever watches from before gets 410."""
@@ -131,7 +167,22 @@ class Store:
 
     def __init__(self, kinds: Iterable[Kind], *, history: int = DEFAULT_HISTORY) -> None:
         self.version = 0
+        self._history = history
         self._collections = {kind.key: Collection(kind, history=history) for kind in kinds if not kind.virtual}
+        self._listeners: dict[tuple[str, str], Callable[[Change], None]] = {}
+
+    def add(self, kind: Kind) -> None:
+        """Makes room for another kind; harmless to repeat."""
+        self._collections.setdefault(kind.key, Collection(kind, history=self._history))
+
+    def drop(self, kind: Kind) -> None:
+        """Forgets a kind with all its objects."""
+        self._collections.pop(kind.key, None)
+        self._listeners.pop(kind.key, None)
+
+    def listen(self, kind: Kind, listener: Callable[[Change], None]) -> None:
+        """Calls after every change of the kind, before the write returns. One listener a kind."""
+        self._listeners[kind.key] = listener
 
     def of(self, kind: Kind) -> Collection:
         return self._collections[kind.key]
@@ -144,7 +195,7 @@ class Store:
         collection = self.of(kind)
         previous = collection.get(namespace_of(body), name_of(body))
         stored = self._next(kind, body)
-        collection.record(Change("MODIFIED" if previous else "ADDED", stored, previous))
+        self._record(collection, Change("MODIFIED" if previous else "ADDED", stored, previous))
         return stored
 
     def remove(self, kind: Kind, last: Object) -> Stored:
@@ -152,8 +203,14 @@ class Store:
         collection = self.of(kind)
         previous = collection.get(namespace_of(last), name_of(last))
         stored = self._next(kind, last)
-        collection.record(Change("DELETED", stored, previous))
+        self._record(collection, Change("DELETED", stored, previous))
         return stored
+
+    def _record(self, collection: Collection, change: Change) -> None:
+        collection.record(change)
+        listener = self._listeners.get(collection.kind.key)
+        if listener is not None:
+            listener(change)
 
     def forget_history(self) -> None:
         for collection in self.collections():

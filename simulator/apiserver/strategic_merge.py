@@ -1,43 +1,17 @@
 """Strategic merge patch, as `k8s.io/apimachinery/pkg/util/strategicpatch` applies it on the server.
 
-Lists that Kubernetes marks with a merge key are merged element by element, all others are replaced. The
-marks below are those of `k8s.io/api` v0.36 for the kinds served here, addressed by the end of the
-field's path. Directives: `$patch` (replace, delete, merge), `$retainKeys`, `$setElementOrder/LIST`,
-`$deleteFromPrimitiveList/LIST`.
+Lists that Kubernetes marks with a merge key are merged element by element, all others are replaced; the marks are
+those of the object's type in `schema`. Directives: `$patch` (replace, delete, merge), `$retainKeys`,
+`$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`.
 """
 
 from typing import Any
 
 from simulator.apiserver.objects import Object, copy_of
+from simulator.apiserver.schema import Field, Struct, struct_of
 
-_BY_NAME = "name"
-_MERGE_KEYS: dict[tuple[str, ...], str] = {
-    ("containers",): _BY_NAME,
-    ("initContainers",): _BY_NAME,
-    ("ephemeralContainers",): _BY_NAME,
-    ("volumes",): _BY_NAME,
-    ("env",): _BY_NAME,
-    ("imagePullSecrets",): _BY_NAME,
-    ("schedulingGates",): _BY_NAME,
-    ("resourceClaims",): _BY_NAME,
-    ("secrets",): _BY_NAME,
-    ("volumeMounts",): "mountPath",
-    ("volumeDevices",): "devicePath",
-    ("containers", "ports"): "containerPort",
-    ("initContainers", "ports"): "containerPort",
-    ("spec", "ports"): "port",
-    ("status", "conditions"): "type",
-    ("status", "addresses"): "type",
-    ("ownerReferences",): "uid",
-    ("hostAliases",): "ip",
-    ("podIPs",): "ip",
-    ("hostIPs",): "ip",
-    ("topologySpreadConstraints",): "topologyKey",
-}
-_PRIMITIVE_LISTS = (("metadata", "finalizers"), ("spec", "podCIDRs"))
 _ORDER, _DELETE_FROM = "$setElementOrder/", "$deleteFromPrimitiveList/"
 _DIRECTIVE, _RETAIN = "$patch", "$retainKeys"
-_Path = tuple[str, ...]
 
 
 class StrategicMergeError(ValueError):
@@ -50,10 +24,12 @@ class StrategicMergeError(ValueError):
 
 def strategic_merge(original: Object, patch: Object) -> Object:
     """A new object: `original` with the patch applied. Raises StrategicMergeError."""
-    return _merge_object(copy_of(original), copy_of(patch), ())
+    group, _, version = str(original.get("apiVersion") or "").rpartition("/")
+    facts = struct_of(group, version, str(original.get("kind") or ""))
+    return _merge_object(copy_of(original), copy_of(patch), facts)
 
 
-def _merge_object(original: Object, patch: Object, path: _Path) -> Object:
+def _merge_object(original: Object, patch: Object, facts: Struct | None) -> Object:
     directive = patch.pop(_DIRECTIVE, None)
     if directive == "replace":
         return patch
@@ -68,30 +44,30 @@ def _merge_object(original: Object, patch: Object, path: _Path) -> Object:
         if value is None:
             original.pop(key, None)
         else:
-            original[key] = _merge_value(original.get(key), value, (*path, key))
+            original[key] = _merge_value(original.get(key), value, _field(facts, key))
     for key, order in orders.items():
-        _reorder(original, key, order, (*path, key))
+        _reorder(original, key, order, _field(facts, key))
     return original
 
 
-def _merge_value(original: Any, patch: Any, path: _Path) -> Any:
+def _field(facts: Struct | None, key: str) -> Field | None:
+    return facts.fields.get(key) if facts is not None else None
+
+
+def _merge_value(original: Any, patch: Any, field: Field | None) -> Any:
+    inner = field.inner if field is not None else None
     if isinstance(patch, dict):
-        return _merge_object(original if isinstance(original, dict) else {}, patch, path)
-    if not isinstance(patch, list):
+        return _merge_object(original if isinstance(original, dict) else {}, patch, inner)
+    if not isinstance(patch, list) or field is None or "merge" not in field.strategy:
         return patch
-    merge_key = _merge_key(path)
-    if merge_key is not None:
-        return _merge_list(original if isinstance(original, list) else [], patch, merge_key, path)
-    if path[-2:] in _PRIMITIVE_LISTS and isinstance(original, list):
+    if field.merge_key:
+        return _merge_list(original if isinstance(original, list) else [], patch, field.merge_key, inner)
+    if isinstance(original, list):
         return original + [one for one in patch if one not in original]
     return patch
 
 
-def _merge_key(path: _Path) -> str | None:
-    return _MERGE_KEYS.get(path[-2:]) or _MERGE_KEYS.get(path[-1:])
-
-
-def _merge_list(original: list[Any], patch: list[Any], merge_key: str, path: _Path) -> list[Any]:
+def _merge_list(original: list[Any], patch: list[Any], merge_key: str, facts: Struct | None) -> list[Any]:
     if any(isinstance(one, dict) and one.get(_DIRECTIVE) == "replace" for one in patch):
         return [one for one in patch if _DIRECTIVE not in one]
     merged = list(original)
@@ -104,9 +80,9 @@ def _merge_list(original: list[Any], patch: list[Any], merge_key: str, path: _Pa
         if element.get(_DIRECTIVE) == "delete":
             merged = [one for index, one in enumerate(merged) if index not in places]
         elif places:
-            merged[places[0]] = _merge_object(merged[places[0]], element, path)
+            merged[places[0]] = _merge_object(merged[places[0]], element, facts)
         else:
-            merged.append(_merge_object({}, element, path))
+            merged.append(_merge_object({}, element, facts))
     return merged
 
 
@@ -129,14 +105,14 @@ def _delete_primitives(original: Object, patch: Object) -> None:
             original[key] = [one for one in original[key] if one not in unwanted]
 
 
-def _reorder(original: Object, key: str, order: Any, path: _Path) -> None:
+def _reorder(original: Object, key: str, order: Any, field: Field | None) -> None:
     """Puts the elements that the patch orders into that order; the others keep their place among them."""
     elements = original.get(key)
     if not isinstance(order, list):
         raise StrategicMergeError("invalid patch format of setElementOrder list")
     if not isinstance(elements, list):
         return
-    merge_key = _merge_key(path)
+    merge_key = field.merge_key if field is not None else ""
 
     def identity(element: Any) -> Any:
         return element.get(merge_key) if merge_key and isinstance(element, dict) else element

@@ -1,48 +1,24 @@
-"""Subresources with rules of their own: scale, binding, eviction, finalize, token. (`status` is an
-ordinary write, `log` a proxy.)
+"""Subresources with a rule or two of their own: binding, finalize, token. The others have modules: scale is
+`scaling`, eviction `eviction`, resize `resizing`, log `pod_logs`; status is an ordinary write.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from simulator.apiserver import status_errors
-from simulator.apiserver.authentication import Authenticator
-from simulator.apiserver.call import Answer, Call, success
-from simulator.apiserver.delete_options import DeleteOptions
+from simulator.apiserver.authentication import ISSUER, Authenticator
+from simulator.apiserver.call import Answer, Call
 from simulator.apiserver.field_errors import invalid_value, required
 from simulator.apiserver.handlers import Handlers
 from simulator.apiserver.kinds import NAMESPACE, POD, SERVICE_ACCOUNT, Kind
 from simulator.apiserver.objects import Object, at, copy_of, metadata, name_of, timestamp
-from simulator.apiserver.patching import Patch
 from simulator.apiserver.resources import Resources
 from simulator.apiserver.wire_form import as_kept, decode
 
-_SCALE = Kind("autoscaling", "v1", "Scale", "scales")
-_EVICTION = Kind("policy", "v1", "Eviction", "evictions")
 _BINDING = Kind("", "v1", "Binding", "bindings")
 _TOKEN_REQUEST = Kind("authentication.k8s.io", "v1", "TokenRequest", "tokenrequests")
 _TOKEN_SECONDS = 3600
-
-
-def scale_of(obj: Object) -> Object:
-    """A workload as an autoscaling/v1 Scale."""
-    kept = {
-        key: value
-        for key, value in metadata(obj).items()
-        if key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    }
-    replicas = at(obj, "spec.replicas")
-    labels = at(obj, "spec.selector.matchLabels") or {}
-    return {
-        "kind": "Scale",
-        "apiVersion": _SCALE.api_version,
-        "metadata": kept,
-        "spec": {"replicas": replicas} if replicas else {},
-        "status": {
-            "replicas": at(obj, "status.replicas") or 0,
-            "selector": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
-        },
-    }
+_SHORTEST_TOKEN_SECONDS = 600
 
 
 class Subresources:
@@ -60,32 +36,6 @@ class Subresources:
         self._resources = resources
         self._authenticator = authenticator
         self._now = now
-
-    async def scale(self, call: Call, verb: str) -> Answer:
-        """Get, update and patch of a workload's Scale."""
-        obj = self._resources.get(call.kind, call.target.namespace, call.target.name)
-        if verb == "get":
-            return Answer.of(scale_of(obj))
-        if verb == "update":
-            wanted = decode(_SCALE, call.body, call.content_type)
-        elif verb == "patch":
-            wanted = Patch(call.content_type, call.body).apply(scale_of(obj))
-        else:
-            raise status_errors.method_not_allowed()
-        return Answer.of(scale_of(self._rescale(call, obj, wanted)))
-
-    def _rescale(self, call: Call, obj: Object, wanted: Object) -> Object:
-        replicas = at(wanted, "spec.replicas") or 0
-        if not isinstance(replicas, int) or replicas < 0:
-            bad = invalid_value("spec.replicas", replicas, "must be greater than or equal to 0")
-            raise status_errors.invalid(_SCALE, name_of(obj), [bad])
-        new = copy_of(obj)
-        new["spec"]["replicas"] = replicas
-        for field in ("resourceVersion", "uid"):
-            sent = at(wanted, f"metadata.{field}")
-            if sent:
-                metadata(new)[field] = sent
-        return self._resources.update(call.kind, obj, new, dry_run=call.dry_run).body
 
     async def binding(self, call: Call) -> Answer:
         """Assigns a pod to a node: `pods/NAME/binding`, or `bindings` with the pod's name in the body."""
@@ -106,6 +56,7 @@ class Subresources:
 
     def _mark_scheduled(self, pod: Object) -> None:
         status = pod.setdefault("status", {})
+        status.pop("nominatedNodeName", None)  # a promise that is kept now
         others = [one for one in status.get("conditions") or () if one.get("type") != "PodScheduled"]
         moment = timestamp(self._now())
         condition = {
@@ -118,17 +69,9 @@ class Subresources:
             condition["observedGeneration"] = metadata(pod)["generation"]
         status["conditions"] = [*others, condition]
 
-    async def eviction(self, call: Call) -> Answer:
-        """Deletes the pod; there are no disruption budgets that could object."""
-        body = decode(_EVICTION, call.body, call.content_type)
-        pod = self._resources.get(POD, call.target.namespace, call.target.name)
-        options = DeleteOptions.read(body.get("deleteOptions"), call.query)
-        self._resources.delete(POD, pod, options)
-        return Answer.of(success(POD, call.target.name, code=201), 201)
-
     async def finalize(self, call: Call) -> Answer:
         """Replaces the finalizers in a namespace's spec; without any, a terminating namespace goes."""
-        body = as_kept(decode(NAMESPACE, call.body, call.content_type))
+        body = as_kept(NAMESPACE, decode(NAMESPACE, call.body, call.content_type))
         old = self._resources.get(NAMESPACE, "", call.target.name)
         version = metadata(body).get("resourceVersion")
         if version and version != metadata(old)["resourceVersion"]:
@@ -137,17 +80,29 @@ class Subresources:
         return Answer.of(self._resources.replace_unchecked(NAMESPACE, new, dry_run=call.dry_run).body)
 
     async def token(self, call: Call) -> Answer:
-        """A token for a ServiceAccount. It does not expire while the server runs, whatever it says."""
+        """A token for a ServiceAccount: it expires, and is worth nothing once the account is gone."""
         body = decode(_TOKEN_REQUEST, call.body, call.content_type)
-        account = self._resources.get(SERVICE_ACCOUNT, call.target.namespace, call.target.name)
-        user = f"system:serviceaccount:{call.target.namespace}:{call.target.name}"
+        namespace, name = call.target.namespace, call.target.name
+        account = self._resources.get(SERVICE_ACCOUNT, namespace, name)
         seconds = int(at(body, "spec.expirationSeconds") or _TOKEN_SECONDS)
-        expires = timestamp(self._now() + timedelta(seconds=seconds))
-        body["metadata"] = {key: metadata(account)[key] for key in ("name", "namespace")}
-        body["spec"] = {"audiences": [], "expirationSeconds": seconds, "boundObjectRef": None} | (
-            body.get("spec") or {}
-        )
-        body["status"] = {"token": self._authenticator.token(user), "expirationTimestamp": expires}
+        if seconds < _SHORTEST_TOKEN_SECONDS:
+            bad = invalid_value("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+            raise status_errors.invalid(_TOKEN_REQUEST, "", [bad])
+        expires, uid = self._now() + timedelta(seconds=seconds), metadata(account)["uid"]
+
+        def stands() -> bool:
+            return self._resources.holds(SERVICE_ACCOUNT, namespace, name, uid)
+
+        spec = {key: value for key, value in (body.get("spec") or {}).items() if value}
+        body["metadata"] = {
+            "name": name,
+            "namespace": namespace,
+            "uid": uid,
+            "creationTimestamp": timestamp(self._now()),
+        }
+        body["spec"] = {"audiences": [ISSUER], "boundObjectRef": None} | spec | {"expirationSeconds": seconds}
+        token = self._authenticator.account_token(namespace, name, uid, expires=expires, valid=stands)
+        body["status"] = {"token": token, "expirationTimestamp": timestamp(expires)}
         return Answer.of(body, 201)
 
 

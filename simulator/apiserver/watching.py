@@ -15,9 +15,9 @@ from random import Random
 import orjson
 
 from simulator.apiserver import status_errors
-from simulator.apiserver.field_errors import FieldError, forbidden_field
-from simulator.apiserver.kinds import Kind
-from simulator.apiserver.listing import asked_version, selection, whole_number
+from simulator.apiserver.kind import Kind
+from simulator.apiserver.list_options import ListOptions, whole_number
+from simulator.apiserver.listing import selection
 from simulator.apiserver.objects import namespace_of
 from simulator.apiserver.paths import Target, is_true
 from simulator.apiserver.selectors import Selection
@@ -41,18 +41,15 @@ class WatchRequest:
 
     @classmethod
     def read(cls, target: Target, query: Mapping[str, str], rng: Random) -> "WatchRequest":
-        """Raises StatusError 400 or 422."""
-        asked = asked_version(query)
-        initial = query.get("sendInitialEvents")
-        if initial is not None:
-            _check_initial(query, wanted=is_true(initial))
-        from_now = is_true(initial) or (initial is None and not asked)
+        """Raises StatusError 400, 422 or 500."""
+        options = ListOptions.read(query, watch=True)
+        bookmarks = is_true(query.get("allowWatchBookmarks"))
         return cls(
             target=target,
             selection=selection(target.kind, query),
-            version=None if from_now else asked,
-            bookmarks=is_true(query.get("allowWatchBookmarks")),
-            marks_initial_end=is_true(initial),
+            version=None if options.initial or (options.initial is None and not options.version) else options.version,
+            bookmarks=bookmarks,
+            marks_initial_end=bool(options.initial) and bookmarks,
             seconds=whole_number(query, "timeoutSeconds") or rng.randint(*_LONGEST_SECONDS),
         )
 
@@ -61,19 +58,6 @@ class WatchRequest:
         if target.namespace and namespace_of(body) != target.namespace:
             return False
         return self.selection.matches(body)
-
-
-def _check_initial(query: Mapping[str, str], *, wanted: bool) -> None:
-    match = query.get("resourceVersionMatch")
-    problem: FieldError | None = None
-    if match != "NotOlderThan":
-        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        problem = forbidden_field("resourceVersionMatch", why)
-    elif wanted and not is_true(query.get("allowWatchBookmarks")):
-        why = "sendInitialEvents requires setting allowWatchBookmarks to true"
-        problem = forbidden_field("allowWatchBookmarks", why)
-    if problem:
-        raise status_errors.invalid(Kind("meta.k8s.io", "v1", "ListOptions", "listoptions"), "", [problem])
 
 
 class Encoder:
@@ -107,6 +91,11 @@ class TableEncoder(Encoder):
         table = maker.encode([stored], meta, with_columns=self._first)
         self._first = False
         return b'{"type":"%b","object":%b}\n' % (word.encode(), table)
+
+    def bookmark(self, version: int, *, ends_initial: bool = False) -> bytes:
+        """A table of one empty row, whose object carries what the bookmark says."""
+        plain = orjson.loads(super().bookmark(version, ends_initial=ends_initial))["object"]
+        return self.event("BOOKMARK", Stored(self._kind, plain, version))
 
 
 class Watcher:

@@ -199,15 +199,15 @@ def test_an_invalid_pod_is_refused_with_its_field(api: Api, body: Any, message: 
     [
         (
             {"replicas": "two"},
-            "json: cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32",
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
         ),
         (
             {"template": []},
-            "json: cannot unmarshal array into Go struct field Deployment.spec.template of type struct",
+            "json: cannot unmarshal array into Go struct field DeploymentSpec.spec.template of type v1.PodTemplateSpec",
         ),
         (
             {"paused": 1},
-            "json: cannot unmarshal number into Go struct field Deployment.spec.paused of type bool",
+            "json: cannot unmarshal number into Go struct field DeploymentSpec.spec.paused of type bool",
         ),
     ],
 )

@@ -68,9 +68,16 @@ class TestPages:
             "ResourceVersionTooLarge",
         )
 
-    def test_an_exact_version_of_the_past_is_gone(self, api: Api) -> None:
-        api.create(CONFIG_MAPS, config_map("a"))
-        refused = api.get(CONFIG_MAPS, resourceVersion="1", resourceVersionMatch="Exact")
+    def test_an_exact_version_of_the_past_is_listed_while_it_is_remembered(self, api: Api) -> None:
+        made = api.create(CONFIG_MAPS, config_map("a"))["metadata"]["resourceVersion"]
+        api.create(CONFIG_MAPS, config_map("b"))
+        api.patch(f"{CONFIG_MAPS}/a", {"data": {"new": "1"}})
+        [then] = api.get(CONFIG_MAPS, resourceVersion=made, resourceVersionMatch="Exact")["items"]
+        assert (then["metadata"]["name"], "data" in then) == ("a", False)
+        assert len(api.get(CONFIG_MAPS, resourceVersion=made, limit="9")["items"]) == 1
+        assert len(api.get(CONFIG_MAPS, resourceVersion=made, resourceVersionMatch="NotOlderThan")["items"]) == 2
+        api.server.faults.compact()
+        refused = api.get(CONFIG_MAPS, resourceVersion=made, resourceVersionMatch="Exact")
         assert (refused["code"], refused["reason"]) == (410, "Expired")
 
 

@@ -93,7 +93,7 @@ class TestJsonPatch:
         refused = api.patch(WEB, [{"op": "replace", "path": "/spec/replicas", "value": "two"}], JSON_PATCH)
         assert refused["code"] == 422
         assert (
-            "cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32" in refused["message"]
+            "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32" in refused["message"]
         )
 
 
@@ -114,7 +114,7 @@ def test_a_strategic_patch_merges_lists_by_their_keys(api: Api, web: Any) -> Non
     assert [(one["name"], one["image"]) for one in found] == [("web", "nginx:1.27"), ("side", "busybox:2")]
 
 
-@pytest.mark.parametrize("content_type", ["application/apply-patch+yaml", "application/json", "text/plain"])
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
 def test_other_patch_types_are_refused_by_name(api: Api, web: Any, content_type: str) -> None:
     refused = api.patch(WEB, {}, content_type)
     assert (refused["code"], refused["reason"]) == (415, "UnsupportedMediaType")
@@ -210,6 +210,8 @@ def spec(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_strategic_merge_follows_the_marks_and_directives(original: Any, patch: Any, expected: Any) -> None:
+    kind = {"apiVersion": "v1", "kind": "Service" if "ports" in original.get("spec", {}) else "Pod"}
+    original, expected = kind | original, kind | expected
     before = repr((original, patch))
     assert strategic_merge(original, patch) == expected
     assert repr((original, patch)) == before

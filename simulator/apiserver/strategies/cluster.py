@@ -1,23 +1,20 @@
 """Namespaces, nodes, events and the small kinds that only carry data."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
 
 from simulator.apiserver.field_errors import FieldError, forbidden_field, immutable, invalid_value, required
 from simulator.apiserver.objects import Object, at, metadata, namespace_of
-from simulator.apiserver.shapes import CONDITIONS, QUANTITIES, STRINGS
-from simulator.apiserver.strategies.pod_defaults import canonical_quantities
+from simulator.apiserver.strategies.plain import content_generation
 from simulator.apiserver.strategies.strategy import Strategy
 
-_EVENT_FIELDS: dict[str, Any] = {
-    "source": {},
-    "firstTimestamp": None,
-    "lastTimestamp": None,
-    "eventTime": None,
-    "reportingComponent": "",
-    "reportingInstance": "",
-}
+_KEY = re.compile("[-._a-zA-Z0-9]+")
+_KEY_MESSAGE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
+    "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+_LARGEST_DATA_BYTES = 1024 * 1024
 
 
 def _default_namespace(namespace: Object) -> None:
@@ -38,33 +35,33 @@ def _update_namespace(new: Object, old: Object) -> None:
     new["spec"] = old.get("spec") or {}
 
 
-_NODE_INFO = (
-    "machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion",
-    "kubeProxyVersion", "operatingSystem", "architecture",
-)  # fmt: skip
-
-
 def _default_node(node: Object) -> None:
     node["spec"] = node.get("spec") or {}
     status = node["status"] = node.get("status") or {}
-    for field in ("capacity", "allocatable"):
-        canonical_quantities(status.get(field))
     if status.get("capacity") and not status.get("allocatable"):
         status["allocatable"] = dict(status["capacity"])
-    status["daemonEndpoints"] = status.get("daemonEndpoints") or {"kubeletEndpoint": {"Port": 0}}
-    status["nodeInfo"] = dict.fromkeys(_NODE_INFO, "") | (status.get("nodeInfo") or {})
 
 
 def _default_slice(endpoint_slice: Object) -> None:
-    """Both lists are always there, null where they are empty."""
-    for field in ("endpoints", "ports"):
-        endpoint_slice[field] = endpoint_slice.get(field) or None
+    for port in endpoint_slice.get("ports") or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
 
 
-def _default_event(event: Object) -> None:
-    for field, value in _EVENT_FIELDS.items():
-        if event.get(field) is None:
-            event[field] = dict(value) if isinstance(value, dict) else value
+def _validate_data(obj: Object) -> Iterator[FieldError]:
+    """Keys and size of a ConfigMap or Secret."""
+    size = 0
+    for field in ("data", "binaryData"):
+        for key, value in (obj.get(field) or {}).items():
+            size += len(value)
+            if not _KEY.fullmatch(key):
+                yield invalid_value(f"{field}[{key}]", key, _KEY_MESSAGE)
+    for key in (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys():
+        yield invalid_value(f"data[{key}]", key, "duplicate of key present in binaryData")
+    if size > _LARGEST_DATA_BYTES:
+        where = "data" if obj.get("kind") == "Secret" else "[]"
+        text = f"Too long: may not be more than {_LARGEST_DATA_BYTES} bytes"
+        yield FieldError(where, "FieldValueTooLong", text)
 
 
 def _validate_event(event: Object) -> Iterator[FieldError]:
@@ -98,62 +95,16 @@ def _default_secret(secret: Object) -> None:
         secret["data"] = (secret.get("data") or {}) | encoded
 
 
-def _slice_generation(endpoint_slice: Object) -> Any:
-    return {key: value for key, value in endpoint_slice.items() if key != "metadata"}
-
-
 def _validate_slice(endpoint_slice: Object) -> Iterator[FieldError]:
     if not endpoint_slice.get("addressType"):
         yield required("addressType")
 
 
-NAMESPACE = Strategy(
-    default=_default_namespace,
-    create=_create_namespace,
-    update=_update_namespace,
-    shape={"spec": {"finalizers": [str]}, "status": {"phase": str}},
-)
-NODE = Strategy(
-    default=_default_node,
-    shape={
-        "spec": {"unschedulable": bool, "taints": [dict]},
-        "status": {
-            "capacity": QUANTITIES,
-            "allocatable": QUANTITIES,
-            "conditions": CONDITIONS,
-            "addresses": [{"type": str, "address": str}],
-            "nodeInfo": STRINGS,
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": int}},
-        },
-    },
-)
-EVENT = Strategy(
-    default=_default_event,
-    validate=_validate_event,
-    shape={
-        "involvedObject": {"kind": str, "namespace": str, "name": str, "uid": str},
-        "reason": str,
-        "message": str,
-        "type": str,
-        "count": int,
-        "source": {"component": str, "host": str},
-    },
-)
-CONFIG_MAP = Strategy(validate_update=_frozen_data, shape={"data": STRINGS, "binaryData": STRINGS})
-SECRET = Strategy(
-    default=_default_secret,
-    validate_update=_validate_secret_update,
-    shape={"data": STRINGS, "stringData": STRINGS, "type": str},
-)
-ENDPOINT_SLICE = Strategy(
-    default=_default_slice,
-    validate=_validate_slice,
-    generation=_slice_generation,
-    shape={
-        "addressType": str,
-        "endpoints": [{"addresses": [str], "conditions": dict}],
-        "ports": [{"name": str, "port": int, "protocol": str}],
-    },
-)
-LEASE = Strategy(shape={"spec": {"holderIdentity": str, "leaseDurationSeconds": int, "leaseTransitions": int}})
-SERVICE_ACCOUNT = Strategy(shape={"secrets": [dict], "imagePullSecrets": [dict], "automountServiceAccountToken": bool})
+NAMESPACE = Strategy(default=_default_namespace, create=_create_namespace, update=_update_namespace)
+NODE = Strategy(default=_default_node)
+EVENT = Strategy(validate=_validate_event)
+CONFIG_MAP = Strategy(validate=_validate_data, validate_update=_frozen_data)
+SECRET = Strategy(default=_default_secret, validate=_validate_data, validate_update=_validate_secret_update)
+ENDPOINT_SLICE = Strategy(default=_default_slice, validate=_validate_slice, generation=content_generation)
+LEASE = Strategy()
+SERVICE_ACCOUNT = Strategy()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from simulator.apiserver.field_errors import FieldError, forbidden_field
 from simulator.apiserver.objects import Object, copy_of, metadata
-from simulator.apiserver.shapes import POD_SPEC, POD_STATUS
 from simulator.apiserver.strategies.pod_defaults import containers, default_pod_spec, default_requests
 from simulator.apiserver.strategies.pod_validation import validate_pod_spec
 from simulator.apiserver.strategies.strategy import Strategy, spec_generation
@@ -17,6 +16,14 @@ _MAY_NOT_CHANGE = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+}
 _QOS_RESOURCES = ("cpu", "memory")
 
 
@@ -29,6 +36,8 @@ def _default(pod: Object) -> None:
 
 def _create(pod: Object) -> None:
     pod["status"] = {"phase": "Pending", "qosClass": quality_of_service(pod.get("spec") or {})}
+    if (pod.get("spec") or {}).get("schedulingGates"):
+        pod["status"]["conditions"] = [dict(_GATED)]
 
 
 def quality_of_service(spec: Object) -> str:
@@ -101,5 +110,4 @@ POD = Strategy(
     validate=_validate,
     validate_update=_validate_update,
     generation=spec_generation,
-    shape={"spec": POD_SPEC, "status": POD_STATUS},
 )

@@ -99,7 +99,7 @@ def _default_container(container: Object, *, host_network: bool) -> None:
             port.setdefault("hostPort", port["containerPort"])
     _default_field_refs(one["valueFrom"] for one in container.get("env") or () if one.get("valueFrom"))
     for name in _PROBES:
-        if container.get(name):
+        if container.get(name) is not None:
             _default_probe(container[name])
     for hook in (container.get("lifecycle") or {}).values():
         if isinstance(hook, dict):

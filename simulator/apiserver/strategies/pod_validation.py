@@ -6,7 +6,7 @@ and volume sources are taken as they come.
 """
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Set
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +21,7 @@ from simulator.apiserver.field_errors import (
 )
 from simulator.apiserver.names import DNS_LABEL_MESSAGE, is_dns_label
 from simulator.apiserver.objects import Object, items_at
+from simulator.apiserver.strategies.pod_rules import container_rules, spec_rules
 from simulator.quantities import parse
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -31,10 +32,14 @@ _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
 _ENV_NAME = re.compile(r"[ -<>-~]+")
 
 
-def validate_pod_spec(spec: Object, path: str) -> Iterator[FieldError]:
-    """Every complaint about a pod spec; `path` is where it stands ("spec" or "spec.template.spec")."""
-    volumes = {str(one.get("name")) for one in items_at(spec, "volumes")}
+def validate_pod_spec(spec: Object, path: str, *, volumes: Set[str] = frozenset()) -> Iterator[FieldError]:
+    """Every complaint about a pod spec; `path` is where it stands ("spec" or "spec.template.spec").
+
+    `volumes` are names that may be mounted beside the spec's own volumes.
+    """
+    volumes = {str(one.get("name")) for one in items_at(spec, "volumes")} | volumes
     yield from _volumes(spec, path)
+    yield from spec_rules(spec, path)
     if not spec.get("containers"):
         yield required(f"{path}.containers")
     seen: set[str] = set()
@@ -42,6 +47,8 @@ def validate_pod_spec(spec: Object, path: str) -> Iterator[FieldError]:
         for index, container in enumerate(items_at(spec, group)):
             where = f"{path}.{group}[{index}]"
             yield from _container(container, where, volumes)
+            stays = group == "containers" or container.get("restartPolicy") == "Always"
+            yield from container_rules(container, where, stays=stays)
             if container.get("name") in seen:
                 yield duplicate(f"{where}.name", container["name"])
             seen.add(str(container.get("name")))
@@ -71,7 +78,7 @@ def _label(name: Any, where: str) -> Iterator[FieldError]:
         yield invalid_value(where, name, DNS_LABEL_MESSAGE)
 
 
-def _container(container: Object, where: str, volumes: set[str]) -> Iterator[FieldError]:
+def _container(container: Object, where: str, volumes: Set[str]) -> Iterator[FieldError]:
     yield from _label(container.get("name"), f"{where}.name")
     yield from _image(container, where)
     yield from _ports(container, where)
@@ -79,7 +86,7 @@ def _container(container: Object, where: str, volumes: set[str]) -> Iterator[Fie
     yield from _mounts(container, where, volumes)
     yield from _resources(container.get("resources") or {}, f"{where}.resources")
     for probe in _PROBES:
-        if container.get(probe):
+        if container.get(probe) is not None:
             yield from _probe(container[probe], f"{where}.{probe}", one_success=probe != "readinessProbe")
 
 
@@ -125,7 +132,7 @@ def _environment(container: Object, where: str) -> Iterator[FieldError]:
             yield invalid_value(f"{here}.valueFrom", "", "may not be specified when `value` is not empty")
 
 
-def _mounts(container: Object, where: str, volumes: set[str]) -> Iterator[FieldError]:
+def _mounts(container: Object, where: str, volumes: Set[str]) -> Iterator[FieldError]:
     paths: set[str] = set()
     for index, mount in enumerate(items_at(container, "volumeMounts")):
         here = f"{where}.volumeMounts[{index}]"

@@ -10,7 +10,6 @@ from random import Random
 
 from simulator.apiserver.field_errors import FieldError, duplicate, invalid_value, required, unsupported
 from simulator.apiserver.objects import Object, at, items_at
-from simulator.apiserver.shapes import STRINGS
 from simulator.apiserver.strategies.strategy import Strategy
 
 SERVICE_NETWORK = IPv4Network("10.96.0.0/16")
@@ -135,16 +134,4 @@ SERVICE = Strategy(
     update=_update,
     validate=_validate,
     validate_update=_validate_update,
-    shape={
-        "spec": {
-            "type": str,
-            "selector": STRINGS,
-            "clusterIP": str,
-            "clusterIPs": [str],
-            "externalIPs": [str],
-            "externalName": str,
-            "sessionAffinity": str,
-            "ports": [{"name": str, "port": int, "targetPort": (int, str), "nodePort": int, "protocol": str}],
-        }
-    },
 )

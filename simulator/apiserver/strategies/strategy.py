@@ -3,7 +3,7 @@ siblings.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from simulator.apiserver.field_errors import FieldError
@@ -41,7 +41,7 @@ class Strategy:
 
     `default` fills what clients leave out (before every validation), `create` sets what a new object starts with,
     `update` restores what an update may not touch. `generation` returns the part whose changes bump
-    `metadata.generation` (None: the kind has no generation). `shape` says what JSON types its fields have.
+    `metadata.generation` (None: the kind has no generation).
     """
 
     default: Callable[[Object], None] = _leave
@@ -51,9 +51,3 @@ class Strategy:
     validate: Callable[[Object], Iterable[FieldError]] = _accept
     validate_update: Callable[[Object, Object], Iterable[FieldError]] = _accept_update
     generation: Callable[[Object], Any] = no_generation
-    shape: dict[str, Any] = field(default_factory=dict)
-
-
-def clear_status(obj: Object) -> None:
-    """A new object starts with an empty status, whatever the client sent."""
-    obj["status"] = {}

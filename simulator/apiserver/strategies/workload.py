@@ -5,7 +5,7 @@ controllers write the revision annotation through the status subresource.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from simulator.apiserver.field_errors import (
@@ -19,29 +19,35 @@ from simulator.apiserver.field_errors import (
 from simulator.apiserver.names import label_errors
 from simulator.apiserver.objects import Object, at, metadata
 from simulator.apiserver.selectors import LabelSelector, SelectorSyntaxError
-from simulator.apiserver.shapes import CONDITIONS, SELECTOR, TEMPLATE
+from simulator.apiserver.strategies.plain import drop_status
 from simulator.apiserver.strategies.pod_defaults import default_pod_spec
 from simulator.apiserver.strategies.pod_validation import validate_pod_spec
-from simulator.apiserver.strategies.strategy import Strategy, clear_status, spec_generation
+from simulator.apiserver.strategies.strategy import Strategy, spec_generation
 
 _PERCENT = re.compile(r"[0-9]+%")
-_NOT_NEGATIVE = "must be greater than or equal to 0"
-_NO_MATCH = "`selector` does not match template `labels`"
+NOT_NEGATIVE = "must be greater than or equal to 0"
+NO_MATCH = "`selector` does not match template `labels`"
 _TEMPLATE_LABELS = "spec.template.metadata.labels"
 
 
-def _default_replicated(obj: Object) -> Object:
+def default_replicated(obj: Object) -> Object:
+    """Fills replicas and template; returns the spec."""
     spec: Object = obj.setdefault("spec", {})
     if spec.get("replicas") is None:
         spec["replicas"] = 1
-    template = spec.setdefault("template", {})
-    metadata(template)
-    default_pod_spec(template.setdefault("spec", {}))
+    default_template(spec)
     return spec
 
 
+def default_template(spec: Object) -> None:
+    """Fills the pod template of a workload's spec."""
+    template = spec.setdefault("template", {})
+    metadata(template)
+    default_pod_spec(template.setdefault("spec", {}))
+
+
 def _default_deployment(obj: Object) -> None:
-    spec = _default_replicated(obj)
+    spec = default_replicated(obj)
     strategy = spec.setdefault("strategy", {})
     strategy["type"] = strategy.get("type") or "RollingUpdate"
     if strategy["type"] == "RollingUpdate":
@@ -55,31 +61,40 @@ def _default_deployment(obj: Object) -> None:
 
 
 def _default_replica_set(obj: Object) -> None:
-    _default_replicated(obj)
+    default_replicated(obj)
 
 
-def _create_replica_set(obj: Object) -> None:
-    obj["status"] = {"replicas": 0}
-
-
-def _validate_replicated(obj: Object, owner: str) -> Iterator[FieldError]:
+def validate_replicated(obj: Object, owner: str, *, volumes: Set[str] = frozenset()) -> Iterator[FieldError]:
+    """Replicas, selector and template; `volumes` are names that may be mounted beside the template's own volumes."""
     spec = obj.get("spec") or {}
-    if spec["replicas"] < 0:
-        yield invalid_value("spec.replicas", spec["replicas"], _NOT_NEGATIVE)
+    yield from not_negative(spec, "spec", "replicas")
+    yield from validate_template(spec, owner, volumes=volumes)
+
+
+def not_negative(spec: Object, path: str, *fields: str) -> Iterator[FieldError]:
+    for field in fields:
+        if (spec.get(field) or 0) < 0:
+            yield invalid_value(f"{path}.{field}", spec[field], NOT_NEGATIVE)
+
+
+def validate_template(
+    spec: Object, owner: str, *, selector_required: bool = True, volumes: Set[str] = frozenset()
+) -> Iterator[FieldError]:
+    """The selector and the template of a workload whose pods always restart."""
     template = spec.get("template") or {}
-    yield from _validate_selector(spec, at(template, "metadata.labels") or {}, owner)
+    if spec.get("selector") is None and selector_required:
+        yield required("spec.selector")
+    yield from _validate_selector(spec.get("selector"), at(template, "metadata.labels") or {}, owner)
     yield from label_errors(at(template, "metadata.labels"), _TEMPLATE_LABELS)
-    yield from validate_pod_spec(template.get("spec") or {}, "spec.template.spec")
+    yield from validate_pod_spec(template.get("spec") or {}, "spec.template.spec", volumes=volumes)
     policy = at(template, "spec.restartPolicy")
     if policy in ("OnFailure", "Never"):
         yield unsupported("spec.template.spec.restartPolicy", policy, ("Always",))
 
 
-def _validate_selector(spec: Object, labels: dict[str, str], owner: str) -> Iterator[FieldError]:
-    selector = spec.get("selector")
+def _validate_selector(selector: Object | None, labels: dict[str, str], owner: str) -> Iterator[FieldError]:
     if selector is None:
-        yield required("spec.selector")
-        yield invalid_value(_TEMPLATE_LABELS, labels or None, _NO_MATCH)
+        yield invalid_value(_TEMPLATE_LABELS, labels or None, NO_MATCH)
         return
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield invalid_value("spec.selector", selector, f"empty selector is invalid for {owner}")
@@ -90,16 +105,14 @@ def _validate_selector(spec: Object, labels: dict[str, str], owner: str) -> Iter
         yield invalid_value("spec.selector", selector, str(error))
         return
     if not matches:
-        yield invalid_value(_TEMPLATE_LABELS, labels or None, _NO_MATCH)
+        yield invalid_value(_TEMPLATE_LABELS, labels or None, NO_MATCH)
 
 
 def _validate_deployment(obj: Object) -> Iterator[FieldError]:
-    yield from _validate_replicated(obj, "deployment")
+    yield from validate_replicated(obj, "deployment")
     spec = obj["spec"]
     yield from _validate_strategy(spec["strategy"])
-    for field in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
-        if spec.get(field, 0) < 0:
-            yield invalid_value(f"spec.{field}", spec[field], _NOT_NEGATIVE)
+    yield from not_negative(spec, "spec", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
         deadline = spec["progressDeadlineSeconds"]
         yield invalid_value("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
@@ -115,16 +128,17 @@ def _validate_strategy(strategy: Object) -> Iterator[FieldError]:
         yield unsupported("spec.strategy.type", strategy["type"], ("Recreate", "RollingUpdate"))
         return
     for bound in ("maxUnavailable", "maxSurge"):
-        yield from _validate_bound(rolling[bound], f"{path}.{bound}")
+        yield from validate_bound(rolling[bound], f"{path}.{bound}", at_most_all=bound == "maxUnavailable")
     if all(rolling[bound] in (0, "0%") for bound in ("maxUnavailable", "maxSurge")):
         shown = rolling["maxUnavailable"]
         yield invalid_value(f"{path}.maxUnavailable", shown, "may not be 0 when `maxSurge` is 0")
 
 
-def _validate_bound(value: Any, field: str) -> Iterator[FieldError]:
+def validate_bound(value: Any, field: str, *, at_most_all: bool) -> Iterator[FieldError]:
+    """A number or a percentage, of how many pods."""
     if isinstance(value, int):
         if value < 0:
-            yield invalid_value(field, value, _NOT_NEGATIVE)
+            yield invalid_value(field, value, NOT_NEGATIVE)
     elif not _PERCENT.fullmatch(str(value)):
         yield invalid_value(
             field,
@@ -132,11 +146,12 @@ def _validate_bound(value: Any, field: str) -> Iterator[FieldError]:
             "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
             "regex used for validation is '[0-9]+%')",
         )
-    elif field.endswith("maxUnavailable") and int(value[:-1]) > 100:
+    elif at_most_all and int(value[:-1]) > 100:
         yield invalid_value(field, value, "must not be greater than 100%")
 
 
-def _selector_stays(new: Object, old: Object) -> Iterator[FieldError]:
+def selector_stays(new: Object, old: Object) -> Iterator[FieldError]:
+    """A workload selects the same pods all its life."""
     selector = at(new, "spec.selector")
     if selector is not None and selector != at(old, "spec.selector"):
         yield immutable("spec.selector", selector)
@@ -153,37 +168,18 @@ def _keep_labels(new: Object, old: Object) -> None:
         metadata(new)["labels"] = metadata(old)["labels"]
 
 
-_SHAPE: dict[str, Any] = {
-    "spec": {
-        "replicas": int,
-        "selector": SELECTOR,
-        "template": TEMPLATE,
-        "minReadySeconds": int,
-        "progressDeadlineSeconds": int,
-        "revisionHistoryLimit": int,
-        "paused": bool,
-        "strategy": {
-            "type": str,
-            "rollingUpdate": {"maxSurge": (int, str), "maxUnavailable": (int, str)},
-        },
-    },
-    "status": {"conditions": CONDITIONS, "replicas": int, "readyReplicas": int},
-}
-
 DEPLOYMENT = Strategy(
     default=_default_deployment,
-    create=clear_status,
+    create=drop_status,
     update_status=_keep_labels,
     validate=_validate_deployment,
-    validate_update=_selector_stays,
+    validate_update=selector_stays,
     generation=_deployment_generation,
-    shape=_SHAPE,
 )
 REPLICA_SET = Strategy(
     default=_default_replica_set,
-    create=_create_replica_set,
-    validate=lambda obj: _validate_replicated(obj, "replica set"),
-    validate_update=_selector_stays,
+    create=drop_status,
+    validate=lambda obj: validate_replicated(obj, "replica set"),
+    validate_update=selector_stays,
     generation=spec_generation,
-    shape=_SHAPE,
 )

@@ -23,8 +23,16 @@ _LONGEST_RETRY_SECONDS = 30.0
 class WorkQueue(Generic[Key]):
     """Used from one event loop by any number of producers and workers."""
 
-    def __init__(self, clock: SimClock) -> None:
+    def __init__(
+        self,
+        clock: SimClock,
+        *,
+        first_retry_seconds: float = _FIRST_RETRY_SECONDS,
+        longest_retry_seconds: float = _LONGEST_RETRY_SECONDS,
+    ) -> None:
         self._clock = clock
+        self._first_retry = first_retry_seconds
+        self._longest_retry = longest_retry_seconds
         self._ready: deque[Key] = deque()
         self._waiting: set[Key] = set()
         self._working: set[Key] = set()
@@ -56,10 +64,10 @@ class WorkQueue(Generic[Key]):
         self._wake.set()
 
     def retry(self, key: Key) -> None:
-        """Ask for ``key`` again after a failure: exponential back-off, 50 ms to 30 s."""
+        """Ask for ``key`` again after a failure: exponential back-off, 50 ms to 30 s if not made otherwise."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        self.add_after(key, min(_FIRST_RETRY_SECONDS * 2 ** min(failures, 20), _LONGEST_RETRY_SECONDS))
+        self.add_after(key, min(self._first_retry * 2 ** min(failures, 20), self._longest_retry))
 
     def forget(self, key: Key) -> None:
         """``key`` was handled well: the next failure starts at the shortest back-off."""

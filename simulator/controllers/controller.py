@@ -5,6 +5,7 @@ back into the cache, so that the next look at the same key does not repeat it. A
 with growing delay; nothing a reconcile raises ends the worker.
 """
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 
 from simulator.api_client import ApiClient, ApiError, Resource
 from simulator.clock import SimClock
+from simulator.controllers.discovery import Discovery
+from simulator.controllers.selecting import matches
 from simulator.event_recorder import EventRecorder
 from simulator.informer import Informer, Object, ObjectKey, controller_of, key_of
 from simulator.workqueue import WorkQueue
@@ -20,20 +23,33 @@ log = logging.getLogger(__name__)
 
 
 class Caches:
-    """One informer a kind, made on first use and shared by all controllers."""
+    """One informer a kind, made on first use and shared by all controllers.
+
+    Those made before ``run`` start with it; one that is asked for later starts at once.
+    """
 
     def __init__(self, client: ApiClient, clock: SimClock) -> None:
         self._client = client
         self._clock = clock
+        self._unstarted: asyncio.Queue[Informer] = asyncio.Queue()
         self.informers: dict[Resource, Informer] = {}
+        self.orphans: object = None
+        """The register of pods without a controller, once somebody has asked for it (``pod_control``)."""
 
-    def of(self, resource: Resource, *, field_selector: str | None = None) -> Informer:
-        """The informer of ``resource``; the first caller chooses the field selector."""
+    def of(self, resource: Resource) -> Informer:
+        """The informer of ``resource``."""
         if resource not in self.informers:
-            self.informers[resource] = Informer(
-                self._client, resource, clock=self._clock, field_selector=field_selector
-            )
+            informer = Informer(self._client, resource, clock=self._clock)
+            self.informers[resource] = informer
+            self._unstarted.put_nowait(informer)
         return self.informers[resource]
+
+    async def run(self) -> None:
+        """Run every informer, also those that are made meanwhile, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                informer = await self._unstarted.get()
+                group.create_task(informer.run())
 
 
 @dataclass(frozen=True)
@@ -44,17 +60,29 @@ class ControllerContext:
     clock: SimClock
     recorder: EventRecorder
     caches: Caches
+    discovery: Discovery
 
 
 class Controller(ABC):
-    """Subclasses register handlers in ``__init__`` and implement ``reconcile``."""
+    """Subclasses register handlers in ``__init__`` and implement ``reconcile``.
+
+    The retry bounds are those of client-go's default rate limiter; a controller with others overrides them.
+    """
+
+    first_retry_seconds = 0.005
+    longest_retry_seconds = 1000.0
 
     def __init__(self, context: ControllerContext) -> None:
         self.client = context.client
         self.clock = context.clock
         self.recorder = context.recorder
         self.caches = context.caches
-        self.queue: WorkQueue[ObjectKey] = WorkQueue(context.clock)
+        self.discovery = context.discovery
+        self.queue: WorkQueue[ObjectKey] = WorkQueue(
+            context.clock,
+            first_retry_seconds=self.first_retry_seconds,
+            longest_retry_seconds=self.longest_retry_seconds,
+        )
 
     @abstractmethod
     async def reconcile(self, namespace: str, name: str) -> None:
@@ -92,6 +120,20 @@ class Controller(ABC):
                     self.queue.add((obj["metadata"].get("namespace", ""), reference["name"]))
 
         informer.on_change(enqueue)
+
+    def watch_orphans(self, orphans: Informer, owners: Informer) -> None:
+        """Queue whoever could adopt an object that has no controller."""
+
+        def enqueue(old: Object | None, new: Object | None) -> None:
+            if new is None or controller_of(new) is not None or is_deleting(new):
+                return
+            labels = new["metadata"].get("labels")
+            known = old is not None and controller_of(old) is None and old["metadata"].get("labels") == labels
+            for owner in () if known else owners.in_namespace(new["metadata"].get("namespace", "")):
+                if matches(owner["spec"].get("selector"), labels):
+                    self.queue.add(key_of(owner))
+
+        orphans.on_change(enqueue)
 
     async def update_status(self, resource: Resource, obj: Object, status: dict[str, Any]) -> Object:
         """Replace the status of ``obj`` and take the answer into the cache."""

@@ -5,6 +5,7 @@ recreate.go, progress.go) in Kubernetes v1.36; the arithmetic is in ``rollout_ma
 ``deployment_status``, the writes in ``rollout``.
 """
 
+from simulator.controllers.adoption import claim
 from simulator.controllers.controller import Controller, ControllerContext, is_deleting
 from simulator.controllers.deployment_status import (
     Condition,
@@ -45,6 +46,7 @@ class DeploymentController(Controller):
         self._pods = self.caches.of(PODS)
         self.watch_own(self._deployments)
         self.watch_owned(self._sets, "Deployment")
+        self.watch_orphans(self._sets, self._deployments)
         self._pods.on_change(self._pod_gone)
 
     async def reconcile(self, namespace: str, name: str) -> None:
@@ -52,6 +54,8 @@ class DeploymentController(Controller):
         deployment = self._deployments.get(namespace, name)
         if deployment is None:
             return
+        if deployment["spec"]["selector"]:
+            await claim(self.client, REPLICA_SETS, self._sets, deployment)
         rollout = self._look_at(deployment)
         if not deployment["spec"]["selector"]:
             message = "This deployment is selecting all pods. A non-empty selector is required."

@@ -1,16 +1,23 @@
 """What every namespace gets, and how one goes: its content first, then itself.
 
 A namespace is given the ServiceAccount ``default`` and the ConfigMap ``kube-root-ca.crt``, which pods refer
-to without anybody writing it; a terminating one is emptied kind by kind and then finalized.
+to without anybody writing it; a terminating one is emptied (``namespace_content``) and then finalized.
 """
 
 from simulator.api_client import ApiError, Resource
 from simulator.controllers.controller import Controller, ControllerContext, is_deleting
+from simulator.controllers.namespace_content import NamespaceContent, Remains, conditions
 from simulator.informer import Object
-from simulator.resources import ALL, CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
+from simulator.resources import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 
 _ROOT_CA = "kube-root-ca.crt"
+_DEFAULTS = ("default", _ROOT_CA)
 _LOOK_AGAIN_SECONDS = 1.0
+_DESCRIPTION = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
+    "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
+    "clusters."
+)
 _CERTIFICATE = "-----BEGIN CERTIFICATE-----\nembedded cluster: loopback http only\n-----END CERTIFICATE-----\n"
 
 
@@ -20,10 +27,11 @@ class NamespaceController(Controller):
     def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._namespaces = self.caches.of(NAMESPACES)
-        self._accounts = self.caches.of(SERVICE_ACCOUNTS, field_selector="metadata.name=default")
-        self._roots = self.caches.of(CONFIG_MAPS, field_selector=f"metadata.name={_ROOT_CA}")
+        self._accounts = self.caches.of(SERVICE_ACCOUNTS)
+        self._config_maps = self.caches.of(CONFIG_MAPS)
+        self._content = NamespaceContent(context.client, context.discovery)
         self.watch_own(self._namespaces)
-        for informer in (self._accounts, self._roots):
+        for informer in (self._accounts, self._config_maps):
             informer.on_change(self._default_changed)
 
     async def reconcile(self, namespace: str, name: str) -> None:
@@ -36,9 +44,14 @@ class NamespaceController(Controller):
             return
         if self._accounts.get(name, "default") is None:
             await self._ensure(SERVICE_ACCOUNTS, {"metadata": {"name": "default", "namespace": name}})
-        if self._roots.get(name, _ROOT_CA) is None:
-            body = {"metadata": {"name": _ROOT_CA, "namespace": name}, "data": {"ca.crt": _CERTIFICATE}}
+        root = self._config_maps.get(name, _ROOT_CA)
+        if root is None:
+            metadata = {"name": _ROOT_CA, "namespace": name, "annotations": {"kubernetes.io/description": _DESCRIPTION}}
+            body = {"metadata": metadata, "data": {"ca.crt": _CERTIFICATE}}
             await self._ensure(CONFIG_MAPS, body)
+        elif root.get("data") != {"ca.crt": _CERTIFICATE}:
+            restored = root | {"data": {"ca.crt": _CERTIFICATE}}
+            self._config_maps.observe(await self.client.update(CONFIG_MAPS, restored))
 
     async def _ensure(self, resource: Resource, body: Object) -> None:
         try:
@@ -50,8 +63,11 @@ class NamespaceController(Controller):
 
     async def _empty(self, namespace: Object) -> None:
         name = namespace["metadata"]["name"]
-        left = sum([await self._delete_all(resource, name) for resource in ALL if resource.namespaced])
-        if left:
+        if "kubernetes" not in (namespace["spec"].get("finalizers") or ()):
+            return
+        remains = await self._content.delete(name)
+        namespace = await self._report(namespace, remains)
+        if remains.anything:
             self.queue.add_after(("", name), _LOOK_AGAIN_SECONDS)
             return
         finalizers = [item for item in namespace["spec"].get("finalizers") or () if item != "kubernetes"]
@@ -62,19 +78,14 @@ class NamespaceController(Controller):
             if error.code != 404:
                 raise
 
-    async def _delete_all(self, resource: Resource, namespace: str) -> int:
-        """Ask everything of one kind to go; how many objects were still there."""
-        items = (await self.client.list(resource, namespace)).get("items") or []
-        for item in items:
-            if is_deleting(item):
-                continue
-            try:
-                await self.client.delete(resource, item["metadata"]["name"], namespace)
-            except ApiError as error:
-                if error.code not in (404, 409):
-                    raise
-        return len(items)
+    async def _report(self, namespace: Object, remains: Remains) -> Object:
+        wanted = conditions(namespace, remains, self.clock.timestamp())
+        status = namespace.get("status") or {}
+        if wanted == (status.get("conditions") or []):
+            return namespace
+        return await self.update_status(NAMESPACES, namespace, status | {"conditions": wanted})
 
     def _default_changed(self, old: Object | None, new: Object | None) -> None:
-        if new is None and old is not None:
+        """One of the default objects was deleted or changed."""
+        if old is not None and old["metadata"]["name"] in _DEFAULTS:
             self.queue.add(("", old["metadata"]["namespace"]))

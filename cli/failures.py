@@ -2,7 +2,8 @@
 
 0 it went well; 2 wrong usage; 3 a bad setting; 4 the kubeconfig cannot be used; 5 the API server cannot be
 reached; 6 it refuses; 7 the store cannot be used; 8 the demo did not end as expected; 9 not repaired; 10 the
-environment is not the program's own; 11 nothing of that name; 12 another store has taken over the cluster.
+environment is not the program's own; 11 nothing of that name; 12 another store has taken over the cluster; 13 the
+cluster may not be broken; 14 an embedded cluster did not start, or failed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Exit(IntEnum):
     NAME_TAKEN = 10
     UNKNOWN_NAME = 11
     LEASE_LOST = 12
+    NOT_A_SANDBOX = 13
+    CLUSTER_FAILED = 14
 
 
 def fail(message: str, code: Exit) -> typer.Exit:

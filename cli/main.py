@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.cluster import cluster_app
 from cli.failures import Exit, clear_failures, fail
 
 app = typer.Typer(
@@ -16,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(cluster_app, name="cluster")
 
 Kubeconfig = Annotated[Path | None, typer.Option(help="kubeconfig file; without it KUBECONFIG, then ~/.kube/config")]
 Context = Annotated[str | None, typer.Option(help="context of the kubeconfig; without it the current one")]

@@ -6,7 +6,8 @@ It refuses to retry: whoever calls knows whether the request may be repeated.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -193,6 +194,29 @@ class ApiClient:
         timeout_seconds: int = 300,
     ) -> AsyncIterator[dict[str, Any]]:
         """Raw watch events, bookmarks and ERROR events included, until the server ends the stream."""
+        lines = self.watch_lines(
+            resource,
+            resource_version=resource_version,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            timeout_seconds=timeout_seconds,
+        )
+        async with aclosing(lines):
+            async for line in lines:
+                yield orjson.loads(line)
+
+    async def watch_lines(
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        timeout_seconds: int = 300,
+    ) -> AsyncGenerator[bytes, None]:
+        """The same events as the server's bytes."""
         query = _selectors(label_selector, field_selector) | {
             "watch": "true",
             "resourceVersion": resource_version,
@@ -206,7 +230,7 @@ class ApiClient:
                 if response.status >= 400:
                     raise _error(response.status, await response.read())
                 async for line in _lines(response.content):
-                    yield orjson.loads(line)
+                    yield line
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(f"watch {path}", error) from error
 

@@ -21,6 +21,7 @@ from aiohttp import web
 from simulator.api_client import ApiClient, Connection
 from simulator.apiserver import ApiServer
 from simulator.apiserver.authentication import prefix
+from simulator.apiserver.faults import Faults
 from simulator.apiserver.objects import Object, copy_of
 from simulator.apiserver.request_log import RequestRecord
 from simulator.clock import SimClock
@@ -28,12 +29,15 @@ from simulator.controllers.runner import run_controllers
 from simulator.kubelet.catalogue import Catalogue, load_catalogue
 from simulator.kubelet.kubelet import Kubelet, KubeletOptions
 from simulator.registry import registry_app
-from simulator.scheduler import run_scheduler
+from simulator.scheduler.scheduler import run_scheduler
+from simulator.storage.runner import run_storage
 
 ADMIN = "admin"
 CONTROLLER_MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 NODES = "system:nodes"
+# The scheduler has its own from the start; the nodes' programs reach Services as a kube-proxy would.
+_ROLES = ((CONTROLLER_MANAGER, "cluster-admin"), (NODES, "system:node"), (NODES, "system:node-proxier"))
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _NAME = "embedded"
@@ -48,17 +52,19 @@ class EmbeddedCluster:
     """A cluster on loopback; `with EmbeddedCluster() as cluster: ...`, or `start` and `stop`.
 
     `speed` divides every wait of the cluster (timestamps stay real), `seed` makes its choices repeatable, `port`
-    0 takes a free one. One instance is started once.
+    0 takes a free one. With `rbac` a user may do what roles allow (admin is in system:masters), else everything.
+    One instance is started once.
     """
 
-    def __init__(self, *, nodes: int = 3, speed: float = 1.0, seed: int = 0, port: int = 0) -> None:
+    def __init__(self, *, nodes: int = 3, speed: float = 1.0, seed: int = 0, port: int = 0, rbac: bool = False) -> None:
         """Raises ValueError for a speed that is not positive or a negative number of nodes."""
         if nodes < 0:
             raise ValueError(f"nodes must be 0 or more, not {nodes}")
         self._clock = SimClock(speed)
         self._nodes = nodes
         self._seed = seed
-        self._api = ApiServer(port=port, seed=seed)
+        self._api = ApiServer(port=port, seed=seed, rbac=rbac)
+        self._rbac = rbac
         self._ready: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -95,6 +101,11 @@ class EmbeddedCluster:
         self.stop()
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and has neither been stopped nor failed; `stop` tells of what."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def server(self) -> str:
         """Where the API is: "http://127.0.0.1:PORT"."""
         return self._api.url
@@ -108,9 +119,16 @@ class EmbeddedCluster:
     def admin_token(self) -> str:
         return self.token(ADMIN)
 
-    def token(self, user: str) -> str:
-        """The bearer token of a user; the user becomes known by asking. The request log shows its name."""
-        return self._api.authenticator.token(user)
+    def token(self, user: str, groups: tuple[str, ...] | None = None) -> str:
+        """The bearer token of a user; the user becomes known by asking, and its groups by the first call (None: the
+        usual ones). The request log shows its name.
+        """
+        return self._api.authenticator.token(user, groups)
+
+    @property
+    def faults(self) -> Faults:
+        """Faults on demand: `cluster.faults.refuse(429, verb="patch")`."""
+        return self._api.faults
 
     def kubeconfig(self, *, user: str = ADMIN) -> dict[str, Any]:
         """A kubeconfig for one user.
@@ -182,6 +200,9 @@ class EmbeddedCluster:
             await stack.enter_async_context(self._api)
             self._registry = await stack.enter_async_context(_serving(registry_app(catalogue)))
             users = (CONTROLLER_MANAGER, SCHEDULER, NODES)
+            if self._rbac:
+                for user, role in _ROLES:
+                    await self._api.bind_role(role, user)
             clients = [await stack.enter_async_context(self._client(user)) for user in users]
             await self._run_parts(catalogue, *clients)
 
@@ -197,6 +218,7 @@ class EmbeddedCluster:
                 group.create_task(run_controllers(manager, self._clock), name="controllers"),
                 group.create_task(run_scheduler(scheduler, self._clock, seed=self._seed), name="scheduler"),
                 group.create_task(kubelet.run(), name="kubelet"),
+                group.create_task(run_storage(manager, self._clock), name="storage"),
             ]
             await kubelet.ready.wait()
             self._ready.set_result(None)

@@ -1,17 +1,23 @@
 """Writes core/v1 Events the way client-go's recorder does: series are counted up, floods are dropped.
 
 The same involved object, type, reason and message from one source is one Event whose count and
-lastTimestamp move on; more than 25 at a time about one object are dropped and one more is let through every
-300 s (``EventCorrelator`` in client-go v0.36, tools/record/events_cache.go). Callers never wait: one task
-writes, in order, and an Event that cannot be written is given up after a few tries, as the real one does.
+lastTimestamp move on. From the tenth different message within ten minutes on, those of one reason share one Event,
+"(combined from similar events)". More than 25 at a time of one type about one object are dropped and one more is let
+through every 300 s; what is dropped is still counted (``EventCorrelator`` in client-go v0.36,
+tools/record/events_cache.go). A source of events.k8s.io/v1 counts by reason alone and writes the second of a series and
+then one in half an hour (tools/events/event_broadcaster.go).
+
+Callers never wait: one task writes, in order, and an Event that cannot be written is given up after a few tries,
+as the real one does.
 """
 
 import asyncio
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from simulator.api_client import ApiClient, ApiError
 from simulator.clock import SimClock
@@ -21,10 +27,16 @@ log = logging.getLogger(__name__)
 
 _BURST = 25.0
 _REFILL_SECONDS = 300.0
-_REMEMBERED_SERIES = 4096
+_SIMILAR_MESSAGES = 10
+_SIMILAR_SECONDS = 600.0
+_SERIES_ENDS_SECONDS = 360.0
+_SERIES_REFRESH_SECONDS = 1800.0
+_REMEMBERED = 4096
 _WRITE_TRIES = 3
 
-SeriesKey = tuple[str, str, str, str, str, str]
+SeriesKey = tuple[str, ...]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -45,24 +57,44 @@ class _Pending:
     reason: str
     message: str
     when: str
+    key: SeriesKey = ()
+    count: int = 1
 
     @property
-    def key(self) -> SeriesKey:
-        where = self.involved.get("uid", "") + self.involved.get("fieldPath", "")
-        return (self.source.component, self.source.host, where, self.kind, self.reason, self.message)
+    def about(self) -> SeriesKey:
+        """Who reports about what: the object itself, without the container that is meant."""
+        names = (str(self.involved.get(part, "")) for part in ("kind", "namespace", "name", "uid", "apiVersion"))
+        return (self.source.component, self.source.host, *names, self.kind)
+
+    @property
+    def own_key(self) -> SeriesKey:
+        """Of the series that only the very same event belongs to."""
+        if self.source.action:
+            return (*self.about, str(self.involved.get("resourceVersion")), self.reason, self.source.action)
+        return (*self.about, self.involved.get("fieldPath", ""), self.reason, self.message)
 
 
 @dataclass
 class _Series:
-    namespace: str
-    name: str
-    count: int = 1
+    """``name``: of the Event that has been written, empty before; ``seen``: how often it happened."""
+
+    namespace: str = ""
+    name: str = ""
+    seen: int = 0
+    seen_at: float = -1e12
+    told_at: float = -1e12
 
 
 @dataclass
 class _Bucket:
     tokens: float = _BURST
     filled_at: float = field(default=0.0)
+
+
+@dataclass
+class _Similar:
+    messages: set[str] = field(default_factory=set)
+    last_at: float = -1e12
 
 
 def reference_to(obj: dict[str, Any], *, field_path: str | None = None) -> dict[str, Any]:
@@ -80,6 +112,24 @@ def reference_to(obj: dict[str, Any], *, field_path: str | None = None) -> dict[
     return {key: value for key, value in reference.items() if value}
 
 
+def node_reference(name: str) -> dict[str, Any]:
+    """How a kubelet refers to its node in events: by a uid that is the name."""
+    return {"kind": "Node", "apiVersion": "v1", "name": name, "uid": name}
+
+
+class _Memory(OrderedDict[K, V]):
+    """Forgets what has not been used for longest, as the correlator's LRU caches do."""
+
+    def recall(self, key: K, default: Callable[[], V]) -> V:
+        """What is remembered under the key, which counts as used."""
+        if key not in self:
+            self[key] = default()
+        self.move_to_end(key)
+        while len(self) > _REMEMBERED:
+            self.popitem(last=False)
+        return self[key]
+
+
 class EventRecorder:
     """Shared by everything that speaks through one API client; ``run`` is the task that writes."""
 
@@ -87,8 +137,9 @@ class EventRecorder:
         self._client = client
         self._clock = clock
         self._pending: asyncio.Queue[_Pending] = asyncio.Queue()
-        self._series: OrderedDict[SeriesKey, _Series] = OrderedDict()
-        self._buckets: OrderedDict[tuple[str, str, str], _Bucket] = OrderedDict()
+        self._series: _Memory[SeriesKey, _Series] = _Memory()
+        self._buckets: _Memory[SeriesKey, _Bucket] = _Memory()
+        self._similar: _Memory[SeriesKey, _Similar] = _Memory()
 
     def normal(self, source: EventSource, involved: dict[str, Any], reason: str, message: str) -> None:
         """Report something that went as it should; ``involved`` comes from ``reference_to``."""
@@ -99,8 +150,39 @@ class EventRecorder:
         self._record(source, involved, "Warning", reason, message)
 
     def _record(self, source: EventSource, involved: dict[str, Any], kind: str, reason: str, message: str) -> None:
-        if self._take_token(source, involved):
-            self._pending.put_nowait(_Pending(source, involved, kind, reason, message[:1024], self._clock.timestamp()))
+        found = _Pending(source, involved, kind, reason, message[:1024], self._clock.timestamp())
+        if not source.action:
+            found = self._aggregated(found)
+        found = replace(found, key=found.key or found.own_key)
+        series = self._series.recall(found.key, _Series)
+        if self._is_worth_telling(found, series):
+            self._pending.put_nowait(replace(found, count=series.seen))
+
+    def _is_worth_telling(self, pending: _Pending, series: _Series) -> bool:
+        """Count it, and say whether anything is written."""
+        now = self._clock.monotonic()
+        if not pending.source.action:
+            series.seen += 1
+            return self._take_token(pending)
+        if now - series.seen_at > _SERIES_ENDS_SECONDS:
+            series.name, series.seen = "", 0
+        series.seen, series.seen_at = series.seen + 1, now
+        due = series.seen <= 2 or now - series.told_at > _SERIES_REFRESH_SECONDS
+        series.told_at = now if due else series.told_at
+        return due
+
+    def _aggregated(self, pending: _Pending) -> _Pending:
+        """The event itself, or its share in the one of many similar events."""
+        group, now = (*pending.about, pending.reason), self._clock.monotonic()
+        similar = self._similar.recall(group, _Similar)
+        if now - similar.last_at > _SIMILAR_SECONDS:
+            similar.messages.clear()
+        similar.messages.add(pending.message)
+        similar.last_at = now
+        if len(similar.messages) < _SIMILAR_MESSAGES:
+            return pending
+        similar.messages.pop()
+        return replace(pending, key=group, message=f"(combined from similar events): {pending.message}"[:1024])
 
     async def run(self) -> None:
         """Write what was recorded, until cancelled."""
@@ -125,26 +207,23 @@ class EventRecorder:
                 return
 
     async def _write(self, pending: _Pending) -> None:
-        series = self._series.get(pending.key)
-        if series is None or not await self._counted_up(series, pending):
-            await self._create(pending)
+        series = self._series.recall(pending.key, _Series)
+        if not series.name or not await self._counted_up(series, pending):
+            await self._create(series, pending)
 
     async def _counted_up(self, series: _Series, pending: _Pending) -> bool:
-        count = series.count + 1
-        body: dict[str, Any] = {"count": count, "lastTimestamp": pending.when, "message": pending.message}
+        body: dict[str, Any] = {"count": pending.count, "lastTimestamp": pending.when, "message": pending.message}
         if pending.source.action:
-            body = {"series": {"count": count, "lastObservedTime": self._clock.micro_timestamp()}}
+            body = {"series": {"count": pending.count, "lastObservedTime": self._clock.micro_timestamp()}}
         try:
             await self._client.patch(EVENTS, series.name, body, series.namespace)
         except ApiError as error:
             if error.code != 404:
                 raise
             return False  # expired or deleted meanwhile: start over
-        series.count += 1
-        self._series.move_to_end(pending.key)
         return True
 
-    async def _create(self, pending: _Pending) -> None:
+    async def _create(self, series: _Series, pending: _Pending) -> None:
         namespace = pending.involved.get("namespace") or "default"
         name = f"{pending.involved['name']}.{time.time_ns():x}"
         body = {
@@ -158,9 +237,7 @@ class EventRecorder:
             **self._when_and_whence(pending),
         }
         await self._client.create(EVENTS, body, namespace)
-        self._series[pending.key] = _Series(namespace, name)
-        while len(self._series) > _REMEMBERED_SERIES:
-            self._series.popitem(last=False)
+        series.namespace, series.name = namespace, name
 
     def _when_and_whence(self, pending: _Pending) -> dict[str, Any]:
         """The fields in which events of the old and of the new API differ, as core/v1 shows both."""
@@ -179,20 +256,17 @@ class EventRecorder:
             "source": {"component": source.component} | ({"host": source.host} if source.host else {}),
             "firstTimestamp": pending.when,
             "lastTimestamp": pending.when,
-            "count": 1,
+            "count": pending.count,
             "eventTime": None,
             "reportingComponent": source.component,
             "reportingInstance": source.host,
         }
 
-    def _take_token(self, source: EventSource, involved: dict[str, Any]) -> bool:
+    def _take_token(self, pending: _Pending) -> bool:
         now = self._clock.monotonic()
-        key = (source.component, source.host, involved.get("uid", ""))
-        bucket = self._buckets.setdefault(key, _Bucket(filled_at=now))
+        bucket = self._buckets.recall(pending.about, lambda: _Bucket(filled_at=now))
         bucket.tokens = min(_BURST, bucket.tokens + (now - bucket.filled_at) / _REFILL_SECONDS)
         bucket.filled_at = now
-        while len(self._buckets) > _REMEMBERED_SERIES:
-            self._buckets.popitem(last=False)
         if bucket.tokens < 1:
             return False
         bucket.tokens -= 1

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.resources import BY_KIND
+from simulator.scenario_kinds import KINDS
 
 Manifest = dict[str, Any]
 
@@ -47,8 +47,8 @@ def _parse(item: Any, where: str) -> Expectation:
     if unknown:
         raise ValueError(f"{where}: unknown field {min(unknown)!r}; {sort} has {', '.join(sorted(_SORTS[sort]))}")
     kind = fields.get("kind", "Deployment")
-    if kind not in BY_KIND:
-        raise ValueError(f"{where}: kind {kind!r} is not known; use one of {', '.join(sorted(BY_KIND))}")
+    if kind not in KINDS:
+        raise ValueError(f"{where}: kind {kind!r} is not known; use one of {', '.join(sorted(KINDS))}")
     if "name" not in fields:
         raise ValueError(f"{where}: name is missing; add the object's name")
     if sort == "field" and ("path" not in fields or not fields.keys() & {"equals", "matches", "original"}):

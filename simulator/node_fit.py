@@ -1,109 +1,110 @@
-"""Whether a pod fits on a node, and if not, why, in kube-scheduler's words. Pure.
+"""What pods ask of a node, as scheduler and kubelet count it. Pure.
 
-Filters and their order after pkg/scheduler/framework/plugins in Kubernetes v1.36: the first filter that
-refuses a node gives the reasons; only the resource filter may give several.
+After k8s.io/component-helpers/resource/helpers.go (v0.36): containers are summed; an init container counts by its own
+size beside the sidecars started before it, and the larger of both sums is asked for; requests of the pod as a whole
+replace those of its containers; the overhead of its runtime class comes on top.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.informer import Object
-from simulator.quantities import to_bytes, to_millicores
+from simulator.quantities import parse, to_bytes, to_millicores
 
-_BLOCKING = ("NoSchedule", "NoExecute")
+_DISK = "ephemeral-storage"
 
 
 @dataclass(frozen=True)
 class PodRequests:
-    """What pods ask of a node: millicores, bytes, and their number."""
+    """What pods ask of a node: millicores, bytes, their number, and everything else by its name."""
 
     millicores: int = 0
     memory_bytes: int = 0
     pods: int = 0
+    disk_bytes: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "PodRequests") -> "PodRequests":
         return PodRequests(
             self.millicores + other.millicores,
             self.memory_bytes + other.memory_bytes,
             self.pods + other.pods,
+            self.disk_bytes + other.disk_bytes,
+            _added(self.others, other.others, 1),
+        )
+
+    def __sub__(self, other: "PodRequests") -> "PodRequests":
+        return PodRequests(
+            self.millicores - other.millicores,
+            self.memory_bytes - other.memory_bytes,
+            self.pods - other.pods,
+            self.disk_bytes - other.disk_bytes,
+            _added(self.others, other.others, -1),
         )
 
 
+def amounts(listed: Mapping[str, Any] | None) -> PodRequests:
+    """The quantities of one list of resources; `pods` is left to the caller, except on a node that states it."""
+    found = listed or {}
+    others = {name: int(parse(value)) for name, value in found.items() if name not in ("cpu", "memory", "pods", _DISK)}
+    return PodRequests(
+        to_millicores(found.get("cpu", 0)),
+        to_bytes(found.get("memory", 0)),
+        int(parse(found.get("pods", 0))),
+        to_bytes(found.get(_DISK, 0)),
+        others,
+    )
+
+
 def requests_of(pod: Object) -> PodRequests:
-    """The sum over containers, or the largest init container if that is more."""
+    """All that the pod asks for; it counts as one pod."""
     spec = pod["spec"]
-    running = [_container_requests(item) for item in spec["containers"]]
-    starting = [_container_requests(item) for item in spec.get("initContainers") or ()]
-    cpu = max(sum(item[0] for item in running), max((item[0] for item in starting), default=0))
-    memory = max(sum(item[1] for item in running), max((item[1] for item in starting), default=0))
-    return PodRequests(cpu, memory, 1)
+    running = _sum(_asked(item) for item in spec["containers"])
+    started, peak = PodRequests(), PodRequests()
+    for container in spec.get("initContainers") or ():
+        asked = _asked(container)
+        if container.get("restartPolicy") == "Always":
+            started += asked
+            asked = PodRequests()
+        peak = _larger(peak, started + asked)
+    total = _larger(running + started, peak)
+    whole = (spec.get("resources") or {}).get("requests")
+    total = _replaced(total, whole) if whole else total
+    return total + amounts(spec.get("overhead")) + PodRequests(pods=1)
 
 
-def usage_by_node(pods: Iterable[Object]) -> dict[str, PodRequests]:
-    """What is taken on each node by pods that have not ended."""
-    usage: dict[str, PodRequests] = {}
-    for pod in pods:
-        node = pod["spec"].get("nodeName")
-        if node and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
-            usage[node] = usage.get(node, PodRequests()) + requests_of(pod)
-    return usage
+def _asked(container: Mapping[str, Any]) -> PodRequests:
+    return amounts((container.get("resources") or {}).get("requests"))
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a pod cannot run on a node; no reasons mean that it can.
-
-    ``preemptable``: the pod would fit if others left.
-    """
-
-    reasons: tuple[str, ...] = ()
-    preemptable: bool = False
+def _sum(items: Iterable[PodRequests]) -> PodRequests:
+    return sum(items, PodRequests())
 
 
-def refusal(pod: Object, requests: PodRequests, node: Object, used: PodRequests | None) -> Refusal:
-    """What the first filter that refuses the node says."""
-    spec = node.get("spec", {})
-    tolerations = pod["spec"].get("tolerations") or ()
-    cordon = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-    if spec.get("unschedulable") and not _tolerated(cordon, tolerations):
-        return Refusal(("node(s) were unschedulable",))
-    blocking = [taint for taint in spec.get("taints") or () if taint["effect"] in _BLOCKING]
-    if any(not _tolerated(taint, tolerations) for taint in blocking):
-        return Refusal(("node(s) had untolerated taint(s)",))
-    selector = pod["spec"].get("nodeSelector") or {}
-    if not selector.items() <= (node["metadata"].get("labels") or {}).items():
-        return Refusal(("node(s) didn't match Pod's node affinity/selector",))
-    return _resources(requests, node, used or PodRequests())
+def _larger(one: PodRequests, other: PodRequests) -> PodRequests:
+    names = {*one.others, *other.others}
+    return PodRequests(
+        max(one.millicores, other.millicores),
+        max(one.memory_bytes, other.memory_bytes),
+        max(one.pods, other.pods),
+        max(one.disk_bytes, other.disk_bytes),
+        {name: max(one.others.get(name, 0), other.others.get(name, 0)) for name in names},
+    )
 
 
-def _resources(requests: PodRequests, node: Object, used: PodRequests) -> Refusal:
-    room = node.get("status", {}).get("allocatable") or {}
-    reasons = []
-    if used.pods + 1 > int(room.get("pods", 0)):
-        reasons.append("Too many pods")
-    cpu, memory = to_millicores(room.get("cpu", 0)), to_bytes(room.get("memory", 0))
-    if requests.millicores and used.millicores + requests.millicores > cpu:
-        reasons.append("Insufficient cpu")
-    if requests.memory_bytes and used.memory_bytes + requests.memory_bytes > memory:
-        reasons.append("Insufficient memory")
-    return Refusal(tuple(reasons), requests.millicores <= cpu and requests.memory_bytes <= memory)
+def _replaced(total: PodRequests, whole: Mapping[str, Any]) -> PodRequests:
+    asked = amounts(whole)
+    return PodRequests(
+        asked.millicores if "cpu" in whole else total.millicores,
+        asked.memory_bytes if "memory" in whole else total.memory_bytes,
+        total.pods,
+        total.disk_bytes,
+        {**total.others, **asked.others},
+    )
 
 
-def _container_requests(container: dict[str, Any]) -> tuple[int, int]:
-    requests = (container.get("resources") or {}).get("requests") or {}
-    return to_millicores(requests.get("cpu", 0)), to_bytes(requests.get("memory", 0))
-
-
-def _tolerated(taint: dict[str, Any], tolerations: Iterable[dict[str, Any]]) -> bool:
-    return any(_tolerates(toleration, taint) for toleration in tolerations)
-
-
-def _tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return True
-    return bool(toleration.get("key")) and toleration.get("value", "") == taint.get("value", "")
+def _added(one: Mapping[str, int], other: Mapping[str, int], sign: int) -> Mapping[str, int]:
+    if not other:
+        return one
+    return {name: one.get(name, 0) + sign * other.get(name, 0) for name in {**one, **other}}

@@ -7,11 +7,14 @@ becomes "500m", "1024Mi" becomes "1Gi".
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _NANO = Fraction(1, 10**9)
+_REMEMBERED = 4096
+"""A cluster says few different quantities, and says them for every pod."""
 
 MEBIBYTE = 2**20
 
@@ -31,17 +34,27 @@ def parse(text: str | int | float) -> Fraction:
 
 def to_bytes(text: str | int | float) -> int:
     """Bytes, rounded up. Raises QuantityError."""
-    return -int(-parse(text) // 1)
+    return _whole(str(text), 1)
 
 
 def to_millicores(text: str | int | float) -> int:
     """Thousandths of a core, rounded up. Raises QuantityError."""
-    return -int(-(parse(text) * 1000) // 1)
+    return _whole(str(text), 1000)
 
 
 def canonical(text: str | int | float) -> str:
     """The form that the API server stores and returns. Raises QuantityError."""
-    value, suffix = _split(str(text))
+    return _canonical(str(text))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _whole(text: str, times: int) -> int:
+    return -int(-(_split(text)[0] * times) // 1)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _canonical(text: str) -> str:
+    value, suffix = _split(text)
     value = Fraction(-((-value) // _NANO)) * _NANO  # finer than a nano is rounded up
     if value == 0:
         return "0"
@@ -52,6 +65,7 @@ def canonical(text: str | int | float) -> str:
     return _decimal(value)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _split(text: str) -> tuple[Fraction, str]:
     match = _FORM.fullmatch(text)
     if match is None:

@@ -1,9 +1,12 @@
 """The catalogue's images as an OCI registry (distribution spec v1.1, pull side), for whoever looks for tags.
 
 Images of a registry host are served under their path, those of Docker Hub also without ``library/``: the one
-registry stands in for all hosts of the simulated world. Layers are described and not served.
+registry stands in for all hosts of the simulated world. What only some may pull wants their name and password (Basic).
+Layers are described and not served.
 """
 
+import base64
+import binascii
 import re
 from typing import Any
 
@@ -11,12 +14,14 @@ import orjson
 from aiohttp import web
 
 from simulator.kubelet.catalogue import Catalogue
+from simulator.kubelet.image_access import Credentials, may_pull
 from simulator.kubelet.oci_image import CONFIG_TYPE, MANIFEST_TYPE, ImageDigests, image_digests
 
 _PAGE = 100
 _TAGS = re.compile(r"/v2/(?P<name>[a-z0-9._/-]+)/tags/list")
 _MANIFEST = re.compile(r"/v2/(?P<name>[a-z0-9._/-]+)/manifests/(?P<reference>[^/]+)")
 _BLOB = re.compile(r"/v2/(?P<name>[a-z0-9._/-]+)/blobs/(?P<digest>sha256:[0-9a-f]{64})")
+_NAME = re.compile(r"/v2/(?P<name>[a-z0-9._/-]+)/(?:tags|manifests|blobs)/")
 _VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 
 
@@ -28,6 +33,8 @@ def registry_app(catalogue: Catalogue) -> web.Application:
         path = request.path
         if path in ("/v2", "/v2/"):
             return _json({})
+        if (named := _NAME.match(path)) and not images.admits(named["name"], request.headers.get("Authorization", "")):
+            return _unauthorized()
         if found := _TAGS.fullmatch(path):
             return images.tags(found["name"], request)
         if found := _MANIFEST.fullmatch(path):
@@ -52,6 +59,13 @@ class _Images:
             self._names[path] = repository
             if repository.startswith("docker.io/library/"):
                 self._names.setdefault(path.removeprefix("library/"), repository)
+
+    def admits(self, name: str, authorization: str) -> bool:
+        """Whether a request with that header may see the repository; unknown ones are for everybody not to find."""
+        repository = self._names.get(name)
+        if repository is None:
+            return True
+        return may_pull(self._catalogue.registry(repository.partition("/")[0]), _basic(authorization))
 
     def tags(self, name: str, request: web.Request) -> web.Response:
         """One page of tags in lexical order, with a Link to the next."""
@@ -99,6 +113,23 @@ def _document(body: bytes, digest: str, content_type: str) -> web.Response:
 
 def _json(body: Any, *, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=_VERSION)
+
+
+def _basic(authorization: str) -> Credentials:
+    kind, _, encoded = authorization.partition(" ")
+    if kind.lower() != "basic":
+        return frozenset()
+    try:
+        user, _, password = base64.b64decode(encoded).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return frozenset()
+    return frozenset({(user, password)})
+
+
+def _unauthorized() -> web.Response:
+    response = _error(401, "UNAUTHORIZED", "authentication required")
+    response.headers["WWW-Authenticate"] = 'Basic realm="simulated registry"'
+    return response
 
 
 def _name_unknown(name: str) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from simulator.pointers import escape, leaves
-from simulator.resources import ALL
+from simulator.scenario_kinds import KINDS
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 _PATH = re.compile(
@@ -16,7 +16,7 @@ _PATH = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/(?!finalize|status)))?"
     r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<subresource>.+))?"
 )
-_KINDS = {(resource.group, resource.plural): resource.kind for resource in ALL}
+_KINDS = {(resource.group, resource.plural): resource.kind for resource in KINDS.values()}
 _ALL_OF_THEM = "*"
 _MAPS = ("/metadata/annotations", "/metadata/labels")
 

@@ -2,7 +2,8 @@
 
 A scenario is one YAML file with a namespace of its own. It is set up and checked through the API alone, so the
 same file serves the embedded cluster and a real one. What a repair may change (``allow``) is for the judge;
-what should become of it (``expected``) is data that nothing here looks into.
+what should become of it (``expected``) is data that nothing here looks into; ``shows`` are the events by which
+one knows that it is broken in the way that is meant.
 """
 
 import asyncio
@@ -16,11 +17,13 @@ import yaml
 
 from simulator.api_client import STRATEGIC_MERGE_PATCH, ApiClient, ApiError, Resource
 from simulator.expectations import Expectation, Manifest, parse_expectations, problems_of
-from simulator.resources import BY_KIND, NAMESPACES, SERVICE_ACCOUNTS
+from simulator.resources import EVENTS, NAMESPACES, SERVICE_ACCOUNTS
+from simulator.scenario_kinds import KINDS
 
 _FOLDER = Path(__file__).resolve().parent / "scenarios"
-_FIELDS = {"name", "family", "title", "namespace", "setup", "settled", "break", "check", "allow", "expected"}
-_REQUIRED = _FIELDS - {"break", "expected", "allow"}
+_OPTIONAL = {"break", "expected", "allow", "shows", "demo", "embedded_only"}
+_REQUIRED = {"name", "family", "title", "namespace", "setup", "settled", "check"}
+_FIELDS = _REQUIRED | _OPTIONAL
 _ACCOUNT_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
 
@@ -31,11 +34,21 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True)
 class Break:
-    """A strategic merge patch that breaks an object of the setup."""
+    """What breaks the setup: a strategic merge patch of one of its objects, or an object that is created."""
 
     kind: str
     name: str
-    patch: Mapping[str, Any]
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    create: Manifest | None = None
+
+
+@dataclass(frozen=True)
+class Sign:
+    """An event that the broken scenario shows: about an object of this kind, with this in its message."""
+
+    kind: str
+    reason: str
+    contains: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,11 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario, as its file states it."""
+    """One scenario, as its file states it.
+
+    ``demo``: it belongs to the short demonstration; ``embedded_only``: why it cannot run on a real control plane
+    without a cloud or a network, empty if it can.
+    """
 
     name: str
     family: str
@@ -65,6 +82,9 @@ class Scenario:
     check: tuple[Expectation, ...]
     allow: tuple[Allowance, ...]
     expected: Mapping[str, Any] = field(default_factory=dict)
+    shows: tuple[Sign, ...] = ()
+    demo: bool = False
+    embedded_only: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -77,6 +97,11 @@ def load_scenarios() -> list[Scenario]:
         if twice:
             raise ScenarioError(f"{field_name} {min(twice)!r} is used by two scenarios; each needs its own")
     return scenarios
+
+
+def demo_scenarios() -> list[Scenario]:
+    """Those that make the short demonstration, in the same order."""
+    return [item for item in load_scenarios() if item.demo]
 
 
 def load_scenario(name: str) -> Scenario:
@@ -116,22 +141,43 @@ def _scenario(raw: Mapping[str, Any]) -> Scenario:
         namespace=namespace,
         setup=setup,
         settled=parse_expectations(raw["settled"], "settled"),
-        breaks=tuple(Break(_kind(item["kind"]), item["name"], item["patch"]) for item in raw.get("break") or ()),
+        breaks=tuple(_break(item, namespace) for item in raw.get("break") or ()),
         check=parse_expectations(raw["check"], "check"),
         allow=tuple(_allowance(item) for item in raw.get("allow") or ()),
         expected=raw.get("expected") or {},
+        shows=tuple(
+            Sign(_kind(item["kind"]), item["reason"], item.get("contains", "")) for item in raw.get("shows") or ()
+        ),
+        demo=bool(raw.get("demo", False)),
+        embedded_only=str(raw.get("embedded_only", "")),
     )
 
 
 def _placed(manifest: Any, namespace: str) -> Manifest:
     if not isinstance(manifest, dict) or not {"apiVersion", "kind", "metadata"} <= manifest.keys():
         raise ValueError("setup: every entry must be a manifest with apiVersion, kind and metadata")
-    _kind(manifest["kind"])
+    if not KINDS[_kind(manifest["kind"])].namespaced:
+        return _cluster_wide(manifest, namespace)
     stated = manifest["metadata"].get("namespace", namespace)
     if stated != namespace:
         name = manifest["metadata"]["name"]
         raise ValueError(f"setup: {name!r} is in namespace {stated!r}; only the scenario's own may be used")
     return manifest | {"metadata": manifest["metadata"] | {"namespace": namespace}}
+
+
+def _cluster_wide(manifest: Manifest, namespace: str) -> Manifest:
+    """Objects without a namespace are told apart by their names: two scenarios never meet in one."""
+    name = manifest["metadata"]["name"]
+    if not str(name).startswith(namespace):
+        raise ValueError(f"setup: {manifest['kind']} {name!r} has no namespace; begin its name with {namespace!r}")
+    return manifest
+
+
+def _break(item: Mapping[str, Any], namespace: str) -> Break:
+    if "create" in item:
+        manifest = _placed(item["create"], namespace)
+        return Break(manifest["kind"], manifest["metadata"]["name"], create=manifest)
+    return Break(_kind(item["kind"]), item["name"], item["patch"])
 
 
 def _allowance(item: Mapping[str, Any]) -> Allowance:
@@ -143,8 +189,8 @@ def _allowance(item: Mapping[str, Any]) -> Allowance:
 
 
 def _kind(kind: str) -> str:
-    if kind not in BY_KIND:
-        raise ValueError(f"kind {kind!r} is not known; use one of {', '.join(sorted(BY_KIND))}")
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is not known; use one of {', '.join(sorted(KINDS))}")
     return kind
 
 
@@ -155,14 +201,27 @@ async def apply_setup(client: ApiClient, scenario: Scenario) -> None:
     """
     await _ensure_namespace(client, scenario.namespace)
     for manifest in scenario.setup:
-        await client.create(BY_KIND[manifest["kind"]], manifest)
+        await _create(client, manifest)
+
+
+async def _create(client: ApiClient, manifest: Manifest) -> None:
+    """Create an object; one without a namespace may have been left by an earlier run."""
+    resource = KINDS[manifest["kind"]]
+    try:
+        await client.create(resource, manifest)
+    except ApiError as error:
+        if resource.namespaced or error.reason != "AlreadyExists":
+            raise
 
 
 async def apply_break(client: ApiClient, scenario: Scenario) -> None:
     """Apply the scenario's second step, if it has one; raises ``ApiError``."""
     for step in scenario.breaks:
+        if step.create is not None:
+            await client.create(KINDS[step.kind], step.create)
+            continue
         await client.patch(
-            BY_KIND[step.kind],
+            KINDS[step.kind],
             step.name,
             step.patch,
             scenario.namespace,
@@ -175,6 +234,17 @@ async def settled(client: ApiClient, scenario: Scenario) -> bool:
     return not await _problems(client, scenario, scenario.settled)
 
 
+async def missing_signs(client: ApiClient, scenario: Scenario) -> list[Sign]:
+    """The events that the scenario has not shown so far; empty once it is broken as it should be."""
+    events = (await client.list(EVENTS, scenario.namespace))["items"]
+    return [sign for sign in scenario.shows if not any(_is_sign(sign, event) for event in events)]
+
+
+def _is_sign(sign: Sign, event: Mapping[str, Any]) -> bool:
+    same = (event["involvedObject"].get("kind"), event.get("reason")) == (sign.kind, sign.reason)
+    return same and sign.contains in (event.get("message") or "")
+
+
 async def check(client: ApiClient, scenario: Scenario) -> list[str]:
     """What is still wrong on the cluster; empty when the scenario ended well."""
     return await _problems(client, scenario, scenario.check)
@@ -183,7 +253,7 @@ async def check(client: ApiClient, scenario: Scenario) -> list[str]:
 async def _problems(client: ApiClient, scenario: Scenario, expectations: tuple[Expectation, ...]) -> list[str]:
     found: list[str] = []
     for expectation in expectations:
-        live = await _find(client, BY_KIND[expectation.kind], expectation.name, scenario.namespace)
+        live = await _find(client, KINDS[expectation.kind], expectation.name, scenario.namespace)
         found += problems_of(expectation, live, scenario.setup)
     return found
 

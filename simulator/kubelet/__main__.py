@@ -1,6 +1,6 @@
 """``python -m simulator.kubelet``: the simulated nodes against an API server that runs elsewhere.
 
-Prints one line, ``kubelet ready nodes=N registry=HOST:PORT``, once every node is Ready; ends on SIGTERM or
+Prints one line, ``kubelet ready nodes=N metrics=PORT registry=HOST:PORT``, once every node is Ready; ends on SIGTERM or
 SIGINT with exit code 0.
 """
 
@@ -18,6 +18,7 @@ from simulator.clock import SimClock
 from simulator.kubelet.catalogue import Catalogue, CatalogueError, load_catalogue
 from simulator.kubelet.kubelet import Kubelet, KubeletOptions
 from simulator.registry import registry_app
+from simulator.storage.runner import run_storage
 
 _START_SECONDS = 60.0
 
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, default=1.0, help="divides every wait")
     parser.add_argument("--seed", type=int, default=0, help="seed of jitter")
     parser.add_argument("--catalogue", type=Path, help="another catalogue file")
+    parser.add_argument("--storage", action="store_true", help="also provision, attach and resize volumes")
     parser.add_argument("--tls-cert", help="certificate of the log endpoint (https)")
     parser.add_argument("--tls-key", help="its key")
     return parser
@@ -65,6 +67,8 @@ async def _run(arguments: argparse.Namespace) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(kubelet.run())]
             tasks.append(group.create_task(_announce(kubelet, catalogue, arguments.nodes)))
+            if arguments.storage:
+                tasks.append(group.create_task(run_storage(client, SimClock(arguments.speed))))
             await stop.wait()
             for task in tasks:
                 task.cancel()
@@ -77,7 +81,8 @@ async def _announce(kubelet: Kubelet, catalogue: Catalogue, nodes: int) -> None:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with asyncio.timeout(_START_SECONDS):
             await kubelet.ready.wait()
-        print(f"kubelet ready nodes={nodes} registry=127.0.0.1:{runner.addresses[0][1]}", flush=True)
+        where = f"metrics={kubelet.log_port} registry=127.0.0.1:{runner.addresses[0][1]}"
+        print(f"kubelet ready nodes={nodes} {where}", flush=True)
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

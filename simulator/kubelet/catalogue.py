@@ -13,7 +13,11 @@ from typing import Any
 import yaml
 
 from simulator.kubelet.image_reference import ImageReference
+from simulator.kubelet.programs import Answer, Busy, Exit, Needs, Program, Stop, Upstream
 
+__all__ = ["Answer", "Catalogue", "CatalogueError", "Exit", "Needs", "Program", "Registry", "Stop", "load_catalogue"]
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C where PyYAML has it: it is read at every start
 _FILE = Path(__file__).resolve().parent.parent / "catalogue.yaml"
 
 
@@ -22,71 +26,21 @@ class CatalogueError(ValueError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What an HTTP path answers: a status, after ``seconds``."""
+class Registry:
+    """A registry host: who may pull from it (nobody named: everybody), and how long it is away once first asked."""
 
-    status: int = 200
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the program looks for when it starts, and how it leaves when one is missing."""
-
-    env: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    code: int = 1
-
-
-@dataclass(frozen=True)
-class Exit:
-    """How a program ends by itself, counted from its start; ``logs`` are its last words."""
-
-    after_seconds: float
-    code: int
-    logs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Stop:
-    """How a program takes SIGTERM: it leaves after ``seconds`` with ``code``."""
-
-    seconds: float = 0.2
-    code: int = 0
-
-
-@dataclass(frozen=True)
-class Program:
-    """What runs when a container of an image runs. Memory in MiB, time in simulated seconds."""
-
-    ports: Mapping[int, Mapping[str, Answer]] = field(default_factory=dict)
-    start_seconds: float = 0.3
-    working_set: float = 16.0
-    growth_per_second: float = 0.0
-    needs: Needs = Needs()
-    logs: tuple[str, ...] = ()
-    exits: Exit | None = None
-    stops: Stop = Stop()
-    user: str = ""
-    entrypoint: tuple[str, ...] = ("/docker-entrypoint.sh",)
-    shell: bool = False
-    size_bytes: int = 40_000_000
-    pull_seconds: float = 1.0
-
-
-@dataclass(frozen=True)
-class Image:
-    """One tag of one repository."""
-
-    reference: ImageReference
-    program: Program
+    users: Mapping[str, str] = field(default_factory=dict)
+    outage_seconds: float = 0.0
 
 
 class Catalogue:
     """Repositories → tags → programs; repositories carry their registry host (docker.io for none)."""
 
-    def __init__(self, images: Mapping[str, Mapping[str, Program]]) -> None:
+    def __init__(
+        self, images: Mapping[str, Mapping[str, Program]], registries: Mapping[str, Registry] | None = None
+    ) -> None:
         self._images = images
+        self._registries = registries or {}
 
     @property
     def repositories(self) -> list[str]:
@@ -105,12 +59,16 @@ class Catalogue:
         """Whether any image comes from that registry."""
         return any(name.startswith(f"{host}/") for name in self._images)
 
+    def registry(self, host: str) -> Registry:
+        """What is special about a registry; an open one that always answers if nothing is."""
+        return self._registries.get(host, Registry())
+
 
 @lru_cache(maxsize=4)
 def load_catalogue(path: Path = _FILE) -> Catalogue:
     """Read a catalogue file; raises ``CatalogueError``."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - both are safe loaders
     except (OSError, yaml.YAMLError) as error:
         raise CatalogueError(f"{path.name} cannot be read: {error}") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("images"), dict):
@@ -118,7 +76,17 @@ def load_catalogue(path: Path = _FILE) -> Catalogue:
     images: dict[str, dict[str, Program]] = {}
     for repository, entry in raw["images"].items():
         images[ImageReference.parse(str(repository)).repository] = _tags(str(repository), entry)
-    return Catalogue(images)
+    return Catalogue(images, _registries(raw.get("registries") or {}))
+
+
+def _registries(raw: Mapping[str, Any]) -> dict[str, Registry]:
+    found = {}
+    for host, entry in raw.items():
+        unknown = set(entry) - {"users", "outage_seconds"}
+        if unknown:
+            raise CatalogueError(f"registries.{host}: unknown field {min(unknown)!r}; use users, outage_seconds")
+        found[str(host)] = Registry(dict(entry.get("users") or {}), float(entry.get("outage_seconds", 0)))
+    return found
 
 
 def _tags(where: str, entry: Any) -> dict[str, Program]:
@@ -149,15 +117,16 @@ def _value(name: str, value: Any) -> Any:
     match name:
         case "ports":
             return {int(port): _paths(paths) for port, paths in value.items()}
+        case "tls_ports":
+            return tuple(int(port) for port in value)
         case "needs":
-            return Needs(tuple(value.get("env", ())), tuple(value.get("files", ())), int(value.get("code", 1)))
-        case "exits":
-            return value and Exit(float(value["after_seconds"]), int(value["code"]), tuple(value.get("logs", ())))
-        case "stops":
-            return Stop(float(value.get("seconds", 0.2)), int(value.get("code", 0)))
-        case "logs" | "entrypoint":
+            return _needs(value)
+        case "exits" | "busy" | "stops":
+            kind: Any = {"exits": Exit, "busy": Busy, "stops": Stop}[name]
+            return value and kind(**{key: tuple(item) if key == "logs" else item for key, item in value.items()})
+        case "logs" | "entrypoint" | "flags" | "tools" | "platforms":
             return tuple(str(line) for line in value)
-        case "user":
+        case "user" | "disk_path":
             return str(value)
         case "shell":
             return bool(value)
@@ -167,10 +136,17 @@ def _value(name: str, value: Any) -> Any:
             return float(value)
 
 
+def _needs(raw: Mapping[str, Any]) -> Needs:
+    upstreams = tuple(Upstream(**item) for item in raw.get("upstreams", ()))
+    lists = {name: tuple(raw.get(name, ())) for name in ("env", "files", "writable")}
+    unknown = set(raw) - {"env", "files", "writable", "upstreams", "code"}
+    if unknown:
+        raise ValueError(f"needs has no field {min(unknown)!r}")
+    return Needs(**lists, upstreams=upstreams, code=int(raw.get("code", 1)))
+
+
 def _paths(paths: Mapping[str, Any] | None) -> dict[str, Answer]:
     return {
-        path: Answer(int(answer["status"]), float(answer.get("seconds", 0)))
-        if isinstance(answer, dict)
-        else Answer(int(answer))
+        path: Answer(**answer) if isinstance(answer, dict) else Answer(int(answer))
         for path, answer in (paths or {}).items()
     }

@@ -4,115 +4,111 @@
 Order and words after pkg/kubelet/kuberuntime (kuberuntime_manager.go, kuberuntime_container.go) in v1.36.
 """
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from simulator.api_client import ApiError
-from simulator.clock import format_time
 from simulator.event_recorder import reference_to
 from simulator.informer import Object
-from simulator.kubelet.backoff import Backoff
-from simulator.kubelet.container_probes import ProbeResults
-from simulator.kubelet.container_state import ContainerState, LogLine, running, terminated
-from simulator.kubelet.execution import End, Execution, StartError, plan
+from simulator.kubelet.container_run import ContainerRun, RunEnded
+from simulator.kubelet.container_state import ContainerState, terminated
+from simulator.kubelet.execution import Execution, StartError, Surroundings, plan
 from simulator.kubelet.image_pull import ImagePull, ImageUnavailable
 from simulator.kubelet.images import PulledImage, container_id
-from simulator.kubelet.node_context import NodeContext
-from simulator.kubelet.references import ConfigError, References, mounted_files
+from simulator.kubelet.pod_run import PodRun
+from simulator.kubelet.references import ConfigError
+from simulator.kubelet.restarts import restarts_after
+from simulator.kubelet.users import refuse_user
 
-_KILLED_CODE = 137
-
-
-@dataclass
-class PodRun:
-    """What a pod's containers share while the pod lives."""
-
-    pod: Object
-    node: NodeContext
-    references: References
-    changed: Callable[[], None]
-    ip: str = ""
-    volumes: dict[str, set[str]] | None = None
-
-    def __post_init__(self) -> None:
-        self.crash_backoff = Backoff()
-        self.ending = asyncio.Event()
-        self.grace_seconds = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
-
-    @property
-    def display_name(self) -> str:
-        """As the kubelet's format.Pod writes it."""
-        metadata = self.pod["metadata"]
-        return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
-
-    @property
-    def restart_policy(self) -> str:
-        """Always, OnFailure or Never."""
-        return str(self.pod["spec"].get("restartPolicy", "Always"))
-
-    async def pause(self, seconds: float) -> bool:
-        """Wait simulated seconds; True when the pod's end cut it short."""
-        try:
-            async with asyncio.timeout(self.node.clock.real_seconds(seconds)):
-                await self.ending.wait()
-        except TimeoutError:
-            return False
-        return True
+Role = Literal["init", "sidecar", "regular"]
+Created = tuple[Execution, Surroundings, PulledImage]
 
 
 class ContainerWorker:
-    """Runs one container of one pod. ``is_init``: it must succeed once, then it is done."""
+    """Runs one container of one pod. An init container must succeed once; a sidecar ends with the others."""
 
-    def __init__(self, run: PodRun, state: ContainerState, *, is_init: bool = False) -> None:
+    def __init__(self, run: PodRun, state: ContainerState, *, role: Role = "regular") -> None:
+        self.state = state
         self._run = run
-        self._state = state
-        self._is_init = is_init
+        self._role = role
         self._clock = run.node.clock
-        self._kill = asyncio.Event()
-        self._kill_message = ""
-        self._kill_grace = run.grace_seconds
-        self._reference = reference_to(run.pod, field_path=state.field_path)
-        self._pull = ImagePull(run.node, run.pod, state.spec, self._reference)
+        self._tell, self._warn = run.reporter(state.field_path)
+        self._current: ContainerRun | None = None
+        self._prepare_pull()
+
+    def _prepare_pull(self) -> None:
+        reference = reference_to(self._run.pod, field_path=self.state.field_path)
+        self._pull = ImagePull(self._run.node, self._run.pod, self.state.spec, reference)
 
     async def run(self) -> None:
         """Start it and restart it until it is done or the pod ends."""
-        while not self._run.ending.is_set():
-            try:
-                started = await self._start()
-            except StartError as error:
-                finished_at = await self._fail_to_start(str(error))
-            else:
-                if started is None:
+        try:
+            while not self._stopping:
+                finished_at = await self._run_once()
+                if finished_at is None or self._is_done() or not await self._back_off(finished_at):
                     return
-                finished_at = await self._live(*started)
-            if self._is_done() or not await self._back_off(finished_at):
-                return
+        finally:
+            if self.state.name in self._run.ended:
+                self._run.ended[self.state.name].set()
+
+    def redefine(self, spec: dict[str, Any], *, restart: bool) -> None:
+        """The container's spec has changed in place: other resources, or (``restart``) another image."""
+        self.state.spec = spec
+        self._prepare_pull()
+        if self._current is not None:
+            if restart:
+                self._current.kill(f"Container {self.state.name} definition changed, will be restarted")
+            self._current.resized.set()
+
+    @property
+    def _stopping(self) -> bool:
+        return self._run.ending.is_set() or (self._role == "sidecar" and self._run.drained.is_set())
+
+    async def _run_once(self) -> float | None:
+        """Start it and follow it to its end; the simulated moment of that, None when the pod ends first."""
+        try:
+            created = await self._start()
+        except StartError as error:
+            return await self._fail_to_start(str(error))
+        if created is None:
+            return None
+        execution, around, image = created
+        self._tell("Created", "Container created")
+        self._count_run()
+        self.state.image_id = image.image_id
+        self._current = ContainerRun(self._run, self.state, is_sidecar=self._role == "sidecar")
+        ended: RunEnded = await self._current.live(execution, around)
+        self._current = None
+        self.state.ready = self._role == "init" and ended.code == 0
+        if ended.hook_error and not self._stopping:
+            self.state.waiting("PostStartHookError", ended.hook_error)
+        self._run.changed()
+        return self._clock.monotonic()
 
     def _is_done(self) -> bool:
-        ended = self._state.terminated or self._state.last_state.get("terminated")
-        if ended is None or self._run.ending.is_set():
-            return self._run.ending.is_set()
-        if ended["exitCode"] == 0 and (self._is_init or self._run.restart_policy != "Always"):
+        ended = self.state.terminated or self.state.last_state.get("terminated")
+        if ended is None or self._stopping:
+            return self._stopping
+        if self._role == "sidecar":
+            return False
+        if self._role == "init" and ended["exitCode"] == 0:
             return True
-        return self._run.restart_policy == "Never"
+        return not restarts_after(self.state.spec, self._run.restart_policy, int(ended["exitCode"]))
 
-    async def _start(self) -> tuple[Execution, PulledImage] | None:
+    async def _start(self) -> Created | None:
         """Try until the container can be created; None when the pod ends first. Raises ``StartError``."""
         first_failure = True
-        while not self._run.ending.is_set():
+        while not self._stopping:
             try:
-                image = await self._pull.ensure()
-                return await self._configure(image), image
+                image = await self._pull.ensure(await self._run.credentials(self.state.spec["image"]))
+                return await self._configure(image)
             except ImageUnavailable as error:
                 self._warn("Failed", f"Error: {error.reason}")
                 self._wait(error.reason, error.message)
                 pause = 1.0 if error.reason == "ErrImagePull" and first_failure else self._run.node.sync_pause()
             except ConfigError as error:
                 self._warn("Failed", f"Error: {error}")
-                self._wait("CreateContainerConfigError", str(error))
+                self._wait(error.reason, str(error))
                 pause = self._run.node.sync_pause()
             except ApiError:
                 pause = 1.0
@@ -121,145 +117,50 @@ class ContainerWorker:
                 return None
         return None
 
-    async def _configure(self, image: PulledImage) -> Execution:
-        self._run.references.look_again()
-        self._refuse_root(image)
-        variables = await self._run.references.variables(self._state.spec)
-        files = mounted_files(self._state.spec, self._run.volumes or {})
+    async def _configure(self, image: PulledImage) -> Created:
+        refuse_user(self._run.pod, self.state.spec, image.program.user)
+        around = await self._run.surroundings(self.state.spec, image.program)
+        if not image.program.entrypoint and not self.state.spec.get("command"):
+            text = (
+                f'failed to generate container "{self.state.name}" spec: failed to generate spec: no command specified'
+            )
+            raise ConfigError(text, reason="CreateContainerError")
         try:
-            return plan(image.program, self._state.spec, variables=variables, files=files)
+            return plan(image.program, self.state.spec, around), around, image
         except StartError:
             self._tell("Created", "Container created")
-            self._state.image_id = image.image_id
+            self.state.image_id = image.image_id
             raise
-
-    def _refuse_root(self, image: PulledImage) -> None:
-        settings = (self._run.pod["spec"].get("securityContext") or {}) | (
-            self._state.spec.get("securityContext") or {}
-        )
-        if not settings.get("runAsNonRoot"):
-            return
-        user = settings.get("runAsUser", image.program.user)
-        where = f'(pod: "{self._run.display_name}", container: {self._state.name})'
-        if str(user) in ("", "0", "root"):
-            raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
-        if not str(user).isdecimal():
-            why = f"image has non-numeric user ({user}), cannot verify user is non-root"
-            raise ConfigError(f"container has runAsNonRoot and {why} {where}")
 
     async def _fail_to_start(self, message: str) -> float:
         """The runtime could not start it: shown as RunContainerError, then handled as an exit."""
         now = self._clock.now()
         self._warn("Failed", f"Error: {message}")
         self._count_run()
-        self._new_id()
-        state = terminated(
+        self.state.state = terminated(
             code=StartError.code,
             reason="StartError",
             started=datetime.fromtimestamp(0, tz=now.tzinfo),
             finished=now,
-            container_id=self._state.container_id,
+            container_id=self.state.container_id,
             message=message,
         )
-        self._state.state = state
         finished_at = self._clock.monotonic()
-        if self._run.restart_policy != "Never":
-            self._state.waiting("RunContainerError", message)
+        if self._role == "sidecar" or restarts_after(self.state.spec, self._run.restart_policy, StartError.code):
+            self.state.waiting("RunContainerError", message)
         self._run.changed()
         await self._run.pause(1.0)
         return finished_at
 
-    async def _live(self, execution: Execution, image: PulledImage) -> float:
-        """Run the process to its end; the simulated moment at which it ended."""
-        self._tell("Created", "Container created")
-        started, started_at = self._clock.now(), self._clock.monotonic()
-        self._begin(execution, image, started)
-        self._tell("Started", "Container started")
-        probes = ProbeResults(
-            self._state,
-            execution,
-            pod_ip=self._run.ip,
-            clock=self._clock,
-            started_at=started_at,
-            warn=self._warn,
-            changed=self._run.changed,
-            kill=self._ask_to_kill,
-            first_delay=self._run.node.notice_delay(),
-        )
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(probe.run()) for probe in probes.probes]
-            end = await self._until_end(execution, started_at)
-            for task in tasks:
-                task.cancel()
-        self._ended(end, started)
-        return self._clock.monotonic()
-
-    def _begin(self, execution: Execution, image: PulledImage, started: datetime) -> None:
-        state = self._state
-        self._count_run()
-        if "terminated" in state.state:
-            state.last_state = state.state
-        self._kill.clear()
-        self._new_id()
-        state.image_id = image.image_id
-        state.state = running(started)
-        state.started = "startupProbe" not in state.spec
-        state.ready = "readinessProbe" not in state.spec and state.started
-        self._log(execution.logs)
-        self._run.changed()
-
-    async def _until_end(self, execution: Execution, started_at: float) -> End:
-        end = execution.end
-        left = None if end is None else end.after_seconds - (self._clock.monotonic() - started_at)
-        if await self._killed_within(left):
-            return await self._kill_process(execution)
-        if end is None:
-            raise AssertionError("a process without an end of its own is only ever killed")
-        return end
-
-    async def _killed_within(self, seconds: float | None) -> bool:
-        """Wait for a kill or for the pod's end, at most ``seconds`` simulated ones; False when neither came."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._kill, self._run.ending)]
-        real = None if seconds is None else self._clock.real_seconds(max(0.0, seconds))
-        try:
-            done, _ = await asyncio.wait(waits, timeout=real, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return bool(done)
-
-    async def _kill_process(self, execution: Execution) -> End:
-        ending = self._run.ending.is_set()
-        message = f"Stopping container {self._state.name}" if ending else self._kill_message
-        self._tell("Killing", message)
-        grace = self._run.grace_seconds if ending else self._kill_grace
-        stop = execution.program.stops
-        await self._clock.sleep(min(grace, stop.seconds))
-        code = stop.code if stop.seconds <= grace else _KILLED_CODE
-        return End(0.0, code, "Completed" if code == 0 else "Error")
-
-    def _ended(self, end: End, started: datetime) -> None:
-        self._log(end.logs)
-        self._state.state = terminated(
-            code=end.code,
-            reason=end.reason,
-            started=started,
-            finished=self._clock.now(),
-            container_id=self._state.container_id,
-        )
-        self._state.ready = self._is_init and end.code == 0
-        self._state.started = False
-        self._run.changed()
-
     async def _back_off(self, finished_at: float) -> bool:
         """Wait out the crash loop's back-off; False when the pod ends meanwhile."""
-        backoff, key = self._run.crash_backoff, self._state.name
+        backoff, key = self._run.crash_backoff, self.state.name
         if await self._run.pause(self._run.node.notice_delay()):
             return False
         while backoff.is_active(key, since=finished_at, now=self._clock.monotonic()):
             seconds = backoff.seconds(key)
-            where = f"container={self._state.name} pod={self._run.display_name}"
-            text = f"Back-off restarting failed container {self._state.name} in pod {self._run.display_name}"
+            where = f"container={self.state.name} pod={self._run.display_name}"
+            text = f"Back-off restarting failed container {self.state.name} in pod {self._run.display_name}"
             self._warn("BackOff", text)
             self._wait("CrashLoopBackOff", f"back-off {_go_duration(seconds)} restarting failed {where}")
             left = finished_at + seconds - self._clock.monotonic()
@@ -268,42 +169,28 @@ class ContainerWorker:
         backoff.next(key, event_at=finished_at, now=self._clock.monotonic())
         return True
 
-    def _ask_to_kill(self, message: str, grace_seconds: float | None) -> None:
-        self._kill_message = message
-        self._kill_grace = self._run.grace_seconds if grace_seconds is None else grace_seconds
-        self._kill.set()
-
     def _wait(self, reason: str, message: str) -> None:
-        if self._state.waiting(reason, message):
+        if self.state.waiting(reason, message):
             self._run.changed()
 
     def _count_run(self) -> None:
-        state = self._state
+        state = self.state
         if state.container_id:
             state.previous_logs = state.logs
             state.logs = type(state.logs)(maxlen=state.logs.maxlen)
             state.restart_count += 1
-
-    def _new_id(self) -> None:
-        uid, count = self._run.pod["metadata"]["uid"], self._state.restart_count
-        self._state.container_id = container_id(uid, self._state.name, count)
-
-    def _log(self, lines: tuple[str, ...]) -> None:
-        now = self._clock.now()
-        stamped = (line.replace("{time}", format_time(now)) for line in lines)
-        self._state.logs.extend(LogLine(now, line) for line in stamped)
-
-    def _tell(self, reason: str, message: str) -> None:
-        self._run.node.recorder.normal(self._run.node.source, self._reference, reason, message)
-
-    def _warn(self, reason: str, message: str) -> None:
-        self._run.node.recorder.warning(self._run.node.source, self._reference, reason, message)
+        state.container_id = container_id(self._run.pod["metadata"]["uid"], state.name, state.restart_count)
 
 
 def _go_duration(seconds: float) -> str:
     """Whole seconds as Go's time.Duration prints them: 10s, 1m20s, 5m0s."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def role_of(container: dict[str, Any]) -> Role:
+    """Of a container in initContainers: one that is always restarted is a sidecar."""
+    return "sidecar" if container.get("restartPolicy") == "Always" else "init"
 
 
 def initial_states(pod: Object) -> tuple[list[ContainerState], list[ContainerState]]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 
 from simulator.clock import SimClock
+from simulator.kubelet.answers import Target
 from simulator.kubelet.container_state import ContainerState
-from simulator.kubelet.execution import Execution
-from simulator.kubelet.probes import ContainerProbe, ProbeKind, Target
+from simulator.kubelet.probes import ContainerProbe, ProbeKind
 
 _FIELDS: tuple[tuple[ProbeKind, str], ...] = (
     ("Startup", "startupProbe"),
@@ -26,11 +26,9 @@ class ProbeResults:
     def __init__(
         self,
         state: ContainerState,
-        execution: Execution,
+        target: Target,
         *,
-        pod_ip: str,
         clock: SimClock,
-        started_at: float,
         warn: Callable[[str, str], None],
         changed: Callable[[], None],
         kill: Callable[[str, float | None], None],
@@ -41,7 +39,6 @@ class ProbeResults:
         self._changed = changed
         self._kill = kill
         self._on_hold = False
-        target = Target(execution, pod_ip, state.spec, lambda: clock.monotonic() - started_at)
         self.probes = [
             ContainerProbe(
                 kind,
@@ -64,7 +61,7 @@ class ProbeResults:
         return (kind == "Startup") != bool(self._state.started)
 
     def _failed(self, kind: ProbeKind, problem: str) -> None:
-        self._warn("Unhealthy", f"{kind} probe failed: {problem}")
+        self._warn("Unhealthy", f"{kind} {problem}")
 
     def _report(self, kind: ProbeKind, success: bool) -> None:
         if kind == "Readiness":

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from simulator.clock import format_time
+from simulator.kubelet.process import Process
 
 _MOST_LINES = 5000
 
@@ -25,6 +26,7 @@ class ContainerState:
     image_id: str = ""
     logs: "deque[LogLine]" = field(default_factory=lambda: deque(maxlen=_MOST_LINES))
     previous_logs: "deque[LogLine] | None" = None
+    process: Process | None = None
 
     @property
     def name(self) -> str:
@@ -69,8 +71,11 @@ class ContainerState:
             status["containerID"] = self.container_id
         if self.started is not None:
             status["started"] = self.started
-        if self.is_running and self.spec.get("resources"):
-            status["resources"] = self.spec["resources"]
+        if self.container_id:  # an API server takes a resize only where these are reported, empty or not
+            resources = self.spec.get("resources") or {}
+            status["resources"] = resources
+            if resources.get("requests"):
+                status["allocatedResources"] = resources["requests"]
         return status
 
 

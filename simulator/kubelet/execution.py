@@ -1,20 +1,39 @@
 """What a program does once its container runs: when it answers, what it logs, how and when it ends. Pure.
 
-Decided once, at the start, from the catalogue and the container's spec; all times count in simulated seconds
-from that start.
+Decided once, at the start, from the catalogue, the container's spec and what surrounds it; all times count in
+simulated seconds from that start. Only memory is asked for again, since a limit can be changed meanwhile.
 """
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.kubelet.catalogue import Program
+from simulator.kubelet import shell
+from simulator.kubelet.programs import Program, Upstream
 from simulator.quantities import MEBIBYTE, to_bytes
 
 OOM_CODE = 137
 _FAIL_SECONDS = 0.4
+_SHELL_SECONDS = 0.2
 _START_ERROR_CODE = 128
-_EVERY_IMAGE_HAS = {"sh", "sleep", "echo", "true", "false", "cat", "env", "ls"}
+_USAGE_CODE = 2
+_CREATE = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    "unable to start container process: error during container init: "
+)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a program finds: names of variables, paths of files, paths it cannot write to, services that are away.
+
+    ``unreachable`` holds, by upstream, the network's words for it.
+    """
+
+    variables: Collection[str] = ()
+    files: Collection[str] = ()
+    read_only: Collection[str] = ()
+    unreachable: tuple[tuple[Upstream, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,16 +44,47 @@ class End:
     code: int
     reason: str
     logs: tuple[str, ...] = ()
+    message: str = ""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """One run of one container. ``answers_after`` is None when it never listens."""
+    """One run of one container. ``answers_after`` is None when it never listens; ``own`` says whether the
+    program of the image runs, and not a command of the pod's."""
 
     program: Program
     logs: tuple[str, ...]
     answers_after: float | None
     end: End | None
+    own: bool = True
+
+    def memory_mebibytes(self, age: float) -> float:
+        """The working set at that age: it grows evenly while starting, and then as the program does."""
+        program = self.program
+        started = min(1.0, age / program.start_seconds) if program.start_seconds > 0 else 1.0
+        return program.working_set * started + program.growth_per_second * max(0.0, age)
+
+    def disk_mebibytes(self, age: float) -> float:
+        """What it has written by that age."""
+        return self.program.disk_per_second * max(0.0, age)
+
+    def out_of_memory(self, container: dict[str, Any]) -> End | None:
+        """When the kernel kills it for growing beyond limits.memory; it gets no last word."""
+        limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
+        if limit is None:
+            return None
+        program, room = self.program, to_bytes(limit) / MEBIBYTE - self.program.working_set
+        if room < 0:  # it is reached while starting, in proportion to how far it gets
+            share = max(0.2, min(1.0, 1.0 + room / program.working_set))
+            return End(max(0.3, program.start_seconds * share), OOM_CODE, "OOMKilled")
+        if program.growth_per_second <= 0:
+            return None
+        return End(max(0.3, room / program.growth_per_second), OOM_CODE, "OOMKilled")
+
+    def ends(self, container: dict[str, Any]) -> End | None:
+        """How and when it ends with the container's present limits, by itself or by the kernel."""
+        known = [end for end in (self.end, self.out_of_memory(container)) if end is not None]
+        return min(known, key=lambda end: end.after_seconds, default=None)
 
 
 class StartError(Exception):
@@ -43,95 +93,66 @@ class StartError(Exception):
     code = _START_ERROR_CODE
 
 
-def plan(program: Program, container: dict[str, Any], *, variables: set[str], files: set[str]) -> Execution:
+def plan(program: Program, container: dict[str, Any], around: Surroundings) -> Execution:
     """What will happen; raises ``StartError`` when the command does not exist in the image."""
-    command = list(container.get("command") or ())
-    arguments = list(container.get("args") or ())
-    missing = _missing(program, variables, files)
-    if command or (program.shell and arguments):
-        return _command(program, [*command, *arguments], container)
-    if missing is not None:
-        return Execution(program, program.logs, None, End(_FAIL_SECONDS, program.needs.code, "Error", (missing,)))
-    end = _earliest(_out_of_memory(program, container), _own_end(program))
-    return Execution(program, program.logs, program.start_seconds, end)
+    command, arguments = list(container.get("command") or ()), list(container.get("args") or ())
+    own = command and _base(command[0]) in {_base(item) for item in program.entrypoint}
+    if (command and (program.shell or not own)) or (program.shell and arguments):
+        return _command(program, [*command, *arguments], around)
+    refused = _refused(program, [*command[1:], *arguments], around)
+    if refused is not None:
+        line, code = refused
+        return Execution(program, program.logs, None, End(_FAIL_SECONDS, code, "Error", (line,)))
+    return Execution(program, program.logs, program.start_seconds, _own_end(program))
 
 
-def _missing(program: Program, variables: set[str], files: set[str]) -> str | None:
+def _refused(program: Program, arguments: list[str], around: Surroundings) -> tuple[str, int] | None:
+    """The program's last line and exit code when it does not find what it needs."""
+    code = program.needs.code
+    for flag in arguments:
+        if program.flags and flag.startswith("-") and flag.partition("=")[0] not in program.flags:
+            return f"error: unknown flag: {flag.partition('=')[0]}", _USAGE_CODE
     for name in program.needs.env:
-        if name not in variables:
-            return f"fatal: required environment variable {name} is not set"
+        if name not in around.variables:
+            return f"fatal: required environment variable {name} is not set", code
     for path in program.needs.files:
-        if path not in files:
-            return f"fatal: open {path}: no such file or directory"
+        if path not in around.files:
+            return f"fatal: open {path}: no such file or directory", code
+    for path in program.needs.writable:
+        if path in around.read_only:
+            return f"fatal: open {path}: read-only file system", code
+    for upstream, why in around.unreachable:
+        if upstream.otherwise == "exit":
+            return f"fatal: cannot reach {upstream.service}:{upstream.port}: {why}", code
     return None
 
 
 def _own_end(program: Program) -> End | None:
-    if program.exits is None:
+    own = program.exits
+    if own is None:
         return None
-    reason = "Completed" if program.exits.code == 0 else "Error"
-    return End(program.exits.after_seconds, program.exits.code, reason, program.exits.logs)
+    reason = "Completed" if own.code == 0 else "Error"
+    return End(float(own.after_seconds), int(own.code), reason, own.logs, own.message)
 
 
-def _out_of_memory(program: Program, container: dict[str, Any]) -> End | None:
-    """The kernel kills what grows beyond limits.memory; the program gets no last word."""
-    limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
-    if limit is None:
-        return None
-    room = to_bytes(limit) / MEBIBYTE - program.working_set
-    if room < 0:  # it is reached while starting, in proportion to how far it gets
-        share = max(0.2, min(1.0, 1.0 + room / program.working_set))
-        return End(max(0.3, program.start_seconds * share), OOM_CODE, "OOMKilled")
-    if program.growth_per_second <= 0:
-        return None
-    return End(max(0.3, room / program.growth_per_second), OOM_CODE, "OOMKilled")
+def _command(program: Program, words: list[str], around: Surroundings) -> Execution:
+    """A command of the pod's own: a few shell words, or nothing that the image has."""
+    try:
+        ran = shell.run(words, files=around.files)
+    except LookupError as error:
+        raise StartError(f"{_CREATE}{not_executable(words[0])}") from error
+    end = None
+    if ran.seconds is not None:
+        end = End(_SHELL_SECONDS + ran.seconds, ran.code, "Completed" if ran.code == 0 else "Error")
+    return Execution(program, ran.logs, None, end, own=False)
 
 
-def _earliest(*ends: End | None) -> End | None:
-    known = [end for end in ends if end is not None]
-    return min(known, key=lambda end: end.after_seconds, default=None)
+def not_executable(word: str) -> str:
+    """What Go's exec says of a program that is not there: looked for in $PATH, or at its path."""
+    if "/" in word:
+        return f'exec: "{word}": stat {word}: no such file or directory'
+    return f'exec: "{word}": executable file not found in $PATH'
 
 
-def _command(program: Program, words: list[str], container: dict[str, Any]) -> Execution:
-    """A command of the pod's own: the image's entry point if it names that, else a few shell words."""
-    name = words[0].rsplit("/", 1)[-1]
-    known = {item.rsplit("/", 1)[-1] for item in program.entrypoint}
-    memory = _out_of_memory(program, container)
-    if name in known and not program.shell:
-        return Execution(program, program.logs, program.start_seconds, _earliest(memory, _own_end(program)))
-    if name not in _EVERY_IMAGE_HAS:
-        raise StartError(
-            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc "
-            "create failed: unable to start container process: error during container init: "
-            f'exec: "{words[0]}": executable file not found in $PATH'
-        )
-    script = words[-1] if name == "sh" and "-c" in words else " ".join(words)
-    logs, end = _shell(script)
-    return Execution(program, logs, None, _earliest(memory, end))
-
-
-def _shell(script: str) -> tuple[tuple[str, ...], End | None]:
-    """Enough of a shell for demonstrations: echo, sleep, exit, and loops that never end."""
-    if re.search(r"\bwhile (true|:)|\btail -f\b", script):
-        return tuple(re.findall(r"echo \"?([^\";&]+)\"?", script)[:1]), None
-    seconds, code, logs = 0.2, 0, []
-    for step in re.split(r"&&|;|\n", script):
-        words = step.split()
-        match words:
-            case ["echo", *rest]:
-                logs.append(" ".join(rest).strip("\"'"))
-            case ["sleep", "infinity"]:
-                return tuple(logs), None
-            case ["sleep", length]:
-                seconds += _seconds(length)
-            case ["exit", number]:
-                code = int(number) if number.isdecimal() else 1
-                break
-            case ["false"]:
-                code = 1
-    return tuple(logs), End(seconds, code, "Completed" if code == 0 else "Error")
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else 0.0
+def _base(path: str) -> str:
+    return path.rsplit("/", 1)[-1]

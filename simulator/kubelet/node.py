@@ -8,21 +8,34 @@ import asyncio
 from typing import Any
 
 from simulator.api_client import STRATEGIC_MERGE_PATCH, ApiError
-from simulator.kubelet.node_context import NodeContext
+from simulator.event_recorder import node_reference
+from simulator.kubelet.node_context import ALLOCATABLE, CAPACITY, NodeContext
 from simulator.resources import LEASES, NODES
 
 _LEASE_SECONDS = 10.0
 _STATUS_SECONDS = 10.0
 _REPOST_SECONDS = 300.0
 _LEASE_NAMESPACE = "kube-node-lease"
-_CAPACITY = {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"}
-_ALLOCATABLE = _CAPACITY | {"memory": "15Gi"}
-_HEALTHY = (
-    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-)
+_READY = ("True", "KubeletReady", "kubelet is posting ready status")
+_CONDITIONS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
+    "MemoryPressure": (
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    ),
+    "DiskPressure": (
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    ),
+    "PIDPressure": (
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    ),
+}
+_TOLD = {
+    "MemoryPressure": ("NodeHasSufficientMemory", "NodeHasInsufficientMemory"),
+    "DiskPressure": ("NodeHasNoDiskPressure", "NodeHasDiskPressure"),
+    "PIDPressure": ("NodeHasSufficientPID", "NodeHasInsufficientPID"),
+}
 
 
 class NodeAgent:
@@ -34,7 +47,8 @@ class NodeAgent:
         self._scheme = scheme
         self._posted: dict[str, Any] = {}
         self._posted_at = 0.0
-        self._since = node.clock.timestamp()
+        self._since = dict.fromkeys((*_CONDITIONS, "Ready"), node.clock.timestamp())
+        self._pressures: frozenset[str] = frozenset()
         self._uid = ""
         self.ready = asyncio.Event()
 
@@ -78,10 +92,22 @@ class NodeAgent:
         """Post a changed status soon, an unchanged one every five minutes."""
         while True:
             await self._node.clock.sleep(_STATUS_SECONDS)
+            pressed = self._note_pressures()
             status = self._status()
             due = self._node.clock.monotonic() - self._posted_at >= _REPOST_SECONDS
-            if due or status["images"] != self._posted.get("images"):
+            if due or pressed or status["images"] != self._posted.get("images"):
                 await self._until_done(lambda status=status: self._post_status(status))
+
+    def _note_pressures(self) -> bool:
+        """Tell of what has changed, as setters.go of the kubelet does; True when something has."""
+        changed = self._pressures ^ self._node.pressures
+        for kind in sorted(changed):
+            self._since[kind] = self._node.clock.timestamp()
+            reason = _TOLD[kind][kind in self._node.pressures]
+            text = f"Node {self._node.name} status is now: {reason}"
+            self._node.recorder.normal(self._node.source, node_reference(self._node.name), reason, text)
+        self._pressures = self._node.pressures
+        return bool(changed)
 
     async def _post_status(self, status: dict[str, Any]) -> None:
         await self._node.client.patch(
@@ -140,8 +166,8 @@ class NodeAgent:
     def _status(self) -> dict[str, Any]:
         now = self._node.clock.timestamp()
         return {
-            "capacity": _CAPACITY,
-            "allocatable": _ALLOCATABLE,
+            "capacity": CAPACITY,
+            "allocatable": ALLOCATABLE,
             "addresses": [
                 {"type": "InternalIP", "address": self._node.address},
                 {"type": "Hostname", "address": self._node.name},
@@ -149,18 +175,24 @@ class NodeAgent:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._port}},
             "images": self._node.images.listed(),
             "nodeInfo": _NODE_INFO | {"machineID": self._node.name, "systemUUID": self._node.name},
-            "conditions": [
-                {
-                    "type": kind,
-                    "status": status,
-                    "reason": reason,
-                    "message": message,
-                    "lastHeartbeatTime": now,
-                    "lastTransitionTime": self._since,
-                }
-                for kind, status, reason, message in _HEALTHY
-            ],
+            "conditions": self._conditions(now),
         }
+
+    def _conditions(self, now: str) -> list[dict[str, Any]]:
+        wanted = {
+            kind: (str(kind in self._pressures), *words[kind in self._pressures]) for kind, words in _CONDITIONS.items()
+        }
+        return [
+            {
+                "type": kind,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "lastHeartbeatTime": now,
+                "lastTransitionTime": self._since[kind],
+            }
+            for kind, (status, reason, message) in {**wanted, "Ready": _READY}.items()
+        ]
 
 
 _NODE_INFO = {

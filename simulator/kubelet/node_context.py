@@ -1,13 +1,18 @@
 """What all pods of one node share."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulator.api_client import ApiClient
 from simulator.clock import SimClock
 from simulator.event_recorder import EventRecorder, EventSource
 from simulator.kubelet.images import NodeImages
+from simulator.kubelet.network import Network
+from simulator.node_fit import PodRequests
 
+CAPACITY = {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+ALLOCATABLE = CAPACITY | {"memory": "15Gi"}
 _SYNC_SECONDS = 10.0
 _JITTER = 0.5
 
@@ -23,8 +28,18 @@ class NodeContext:
     clock: SimClock
     recorder: EventRecorder
     images: NodeImages
+    network: Network
     random: random.Random
+    requested_by_others: Callable[[str], PodRequests] = field(default=lambda _: PodRequests())
+    """What the node's other pods request, without the one of that uid."""
+    pressures: frozenset[str] = frozenset()
+    """The conditions (MemoryPressure, DiskPressure) that the node is in."""
     _next_address: int = field(default=2)
+
+    @property
+    def allocatable(self) -> dict[str, str]:
+        """What pods may request."""
+        return ALLOCATABLE
 
     @property
     def source(self) -> EventSource:

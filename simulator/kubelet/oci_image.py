@@ -30,16 +30,22 @@ class ImageDigests:
 
 def image_digests(repository: str, tag: str, program: Program) -> ImageDigests:
     """The documents of one tag."""
-    ports = tuple(sorted(program.ports))
-    return _build(repository, tag, ports, program.user, program.entrypoint, program.size_bytes)
+    ports, platform = tuple(sorted(program.ports)), program.platforms[0]
+    return _build(repository, tag, ports, program.user, program.entrypoint, program.size_bytes, platform)
 
 
 @lru_cache(maxsize=1024)
 def _build(
-    repository: str, tag: str, ports: tuple[int, ...], user: str, entrypoint: tuple[str, ...], size: int
+    repository: str,
+    tag: str,
+    ports: tuple[int, ...],
+    user: str,
+    entrypoint: tuple[str, ...],
+    size: int,
+    platform: str,
 ) -> ImageDigests:
     layer = _digest(f"{repository}:{tag}".encode())
-    config_bytes = orjson.dumps(_config(ports, user, entrypoint, layer))
+    config_bytes = orjson.dumps(_config(ports, user, entrypoint, layer) | _built_for(platform))
     config = _digest(config_bytes)
     manifest = {
         "schemaVersion": 2,
@@ -49,6 +55,11 @@ def _build(
     }
     manifest_bytes = orjson.dumps(manifest)
     return ImageDigests(_digest(manifest_bytes), manifest_bytes, config, config_bytes)
+
+
+def _built_for(platform: str) -> dict[str, str]:
+    system, _, architecture = platform.partition("/")
+    return {"architecture": architecture, "os": system}
 
 
 def _config(ports: tuple[int, ...], user: str, entrypoint: tuple[str, ...], layer: str) -> dict[str, Any]:
@@ -63,8 +74,6 @@ def _config(ports: tuple[int, ...], user: str, entrypoint: tuple[str, ...], laye
         run["User"] = user
     return {
         "created": _CREATED,
-        "architecture": "amd64",
-        "os": "linux",
         "config": run,
         "rootfs": {"type": "layers", "diff_ids": [layer]},
         "history": [{"created": _CREATED, "created_by": "simulated"}],

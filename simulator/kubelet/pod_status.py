@@ -9,7 +9,20 @@ from typing import Any
 from simulator.informer import Object
 from simulator.kubelet.container_state import ContainerState
 
-_KUBELETS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+RESIZE_CONDITIONS = ("PodResizePending", "PodResizeInProgress")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """Why the kubelet itself ended a pod.
+
+    ``disruption`` goes into the condition DisruptionTarget; a pod that was ``rejected`` has never had containers.
+    """
+
+    reason: str
+    message: str
+    disruption: bool = False
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -22,12 +35,17 @@ class PodFacts:
     started_at: str
     over: bool
     now: str
+    fate: Fate | None = None
+    resizing: tuple[str, str, str] | None = None
 
 
 def pod_status(
     facts: PodFacts, init: list[ContainerState], regular: list[ContainerState], before: dict[str, Any]
 ) -> dict[str, Any]:
     """The kubelet's part of the status; ``before`` is the last one, for the transition times."""
+    if facts.fate is not None and facts.fate.rejected:
+        head = {"phase": "Failed", "reason": facts.fate.reason, "message": facts.fate.message}
+        return head | {"qosClass": qos_class(facts.pod), "startTime": facts.started_at}
     phase = _phase(facts, init, regular)
     status: dict[str, Any] = {
         "phase": phase,
@@ -38,6 +56,8 @@ def pod_status(
         "containerStatuses": sorted((item.status() for item in regular), key=lambda item: str(item["name"])),
         "conditions": _conditions(facts, phase, init=init, regular=regular, before=before),
     }
+    if facts.fate is not None and facts.over:
+        status |= {"reason": facts.fate.reason, "message": facts.fate.message}
     if init:
         status["initContainerStatuses"] = [item.status() for item in init]
     if facts.pod_ip:
@@ -64,15 +84,30 @@ def qos_class(pod: Object) -> str:
 
 def _phase(facts: PodFacts, init: list[ContainerState], regular: list[ContainerState]) -> str:
     policy = facts.pod["spec"].get("restartPolicy", "Always")
-    if any(_failed(item) for item in init) and (policy == "Never" or facts.over):
+    first = [item for item in init if not is_sidecar(item)]
+    if facts.fate is not None and facts.over:
         return "Failed"
-    if any(not _succeeded(item) for item in init):
+    if any(_failed(item) for item in first) and (policy == "Never" or facts.over):
+        return "Failed"
+    if any(not _succeeded(item) for item in first) or any(not _has_started(item) for item in init if is_sidecar(item)):
         return "Pending"
     if facts.over:
         return "Failed" if any(_failed(item) for item in regular) else "Succeeded"
-    if any(not item.container_id for item in regular) and not any(item.is_running for item in regular):
+    if any(not item.container_id for item in regular):
         return "Pending"
     return "Running"
+
+
+def is_sidecar(item: ContainerState) -> bool:
+    """Whether a container of initContainers keeps running beside the others."""
+    return item.field_path.startswith("spec.initContainers") and item.spec.get("restartPolicy") == "Always"
+
+
+def _has_started(item: ContainerState) -> bool:
+    """A sidecar that has ended is no reason for a pod to be pending; one that has not started yet is."""
+    if item.is_running:
+        return bool(item.started)
+    return bool(item.terminated or item.last_state)
 
 
 def _failed(item: ContainerState) -> bool:
@@ -93,17 +128,37 @@ def _conditions(
     regular: list[ContainerState],
     before: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    ready = _readiness(phase, regular)
+    known = {item["type"]: item for item in before.get("conditions") or ()}
+    containers = _readiness(phase, [*(item for item in init if is_sidecar(item)), *regular])
     wanted = {
         "PodReadyToStartContainers": ("True" if facts.pod_ip and not facts.over else "False", "", ""),
-        "Initialized": _initialized(phase, init),
-        "Ready": ready,
-        "ContainersReady": ready,
+        "Initialized": _initialized(phase, init, regular),
+        "Ready": _gated(facts.pod, containers, known),
+        "ContainersReady": containers,
         "PodScheduled": ("True", "", ""),
     }
-    known = {item["type"]: item for item in before.get("conditions") or ()}
-    others = [item for kind, item in known.items() if kind not in _KUBELETS]
-    return others + [_condition(facts, kind, wanted[kind], known.get(kind)) for kind in _KUBELETS]
+    if facts.fate is not None and facts.fate.disruption:
+        wanted["DisruptionTarget"] = ("True", "TerminationByKubelet", facts.fate.message)
+    if facts.resizing is not None:
+        kind, reason, message = facts.resizing
+        wanted[kind] = ("True", reason, message)
+    others = [item for kind, item in known.items() if kind not in wanted and kind not in RESIZE_CONDITIONS]
+    return others + [_condition(facts, kind, value, known.get(kind)) for kind, value in wanted.items()]
+
+
+def _gated(pod: Object, containers: tuple[str, str, str], known: dict[str, Any]) -> tuple[str, str, str]:
+    """Ready is what ContainersReady is, once the pod's readiness gates are True as well."""
+    if containers[0] != "True":
+        return containers
+    problems = []
+    for gate in pod["spec"].get("readinessGates") or ():
+        kind = gate["conditionType"]
+        if kind not in known:
+            problems.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
+        elif known[kind]["status"] != "True":
+            status = known[kind]["status"]
+            problems.append(f'the status of pod readiness gate "{kind}" is not "True", but {status}')
+    return ("False", "ReadinessGatesNotReady", ", ".join(problems)) if problems else containers
 
 
 def _condition(
@@ -140,11 +195,11 @@ def _readiness(phase: str, regular: list[ContainerState]) -> tuple[str, str, str
     return "False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
 
 
-def _initialized(phase: str, init: list[ContainerState]) -> tuple[str, str, str]:
+def _initialized(phase: str, init: list[ContainerState], regular: list[ContainerState]) -> tuple[str, str, str]:
     if phase == "Succeeded":
         return "True", "PodCompleted", ""
-    incomplete = [item.name for item in init if not _succeeded(item)]
-    if not incomplete:
+    incomplete = [item.name for item in init if not (item.started if is_sidecar(item) else _succeeded(item))]
+    if not incomplete or any(item.container_id for item in regular):
         return "True", "", ""
     text = f"containers with incomplete status: [{' '.join(incomplete)}]"
     return "False", "ContainersNotInitialized", text

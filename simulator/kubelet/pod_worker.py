@@ -1,7 +1,7 @@
 """One pod on one node, from its arrival to its removal from the API.
 
-One task a pod. It reads the spec once (nothing it reacts to is mutable in a pod) and afterwards only hears that
-the pod is to end. The status goes out as one strategic merge patch, and only when it differs from the last.
+One task a pod. Afterwards it hears that the pod's spec has changed in place, that the pod is to end, or that the
+node ends it itself. The status goes out as one strategic merge patch, and only when it differs from the last.
 """
 
 import asyncio
@@ -9,25 +9,26 @@ import logging
 from typing import Any
 
 from simulator.api_client import STRATEGIC_MERGE_PATCH, ApiError
-from simulator.event_recorder import reference_to
 from simulator.informer import Object
-from simulator.kubelet.container import ContainerWorker, PodRun, initial_states
+from simulator.kubelet.container import ContainerWorker, initial_states, role_of
 from simulator.kubelet.node_context import NodeContext
-from simulator.kubelet.pod_status import PodFacts, pod_status
-from simulator.kubelet.references import MountError, References, volumes_of
+from simulator.kubelet.pod_resize import PodResize
+from simulator.kubelet.pod_run import PodRun
+from simulator.kubelet.pod_status import RESIZE_CONDITIONS, Fate, PodFacts, pod_status
+from simulator.kubelet.references import References
+from simulator.kubelet.volume_setup import VolumeSetup
+from simulator.node_fit import PodRequests, requests_of
 from simulator.resources import PODS
 
 log = logging.getLogger(__name__)
 
-_FIRST_MOUNT_RETRY_SECONDS = 0.5
-_LONGEST_MOUNT_RETRY_SECONDS = 122.0
-_MOUNT_TIMEOUT_SECONDS = 123.0
 _COALESCE_SECONDS = 0.01
 _SANDBOX_SECONDS = 0.3
+_EVICTION_GRACE_SECONDS = 1.0
 
 
 class PodWorker:
-    """``run`` is the pod's task; ``end`` tells it that the API wants the pod gone."""
+    """``run`` is the pod's task; ``end`` tells it that the API wants the pod gone, ``fail`` that the node does."""
 
     def __init__(self, pod: Object, node: NodeContext) -> None:
         self.pod = pod
@@ -36,12 +37,35 @@ class PodWorker:
         self._name, self._namespace, self._uid = metadata["name"], metadata["namespace"], metadata["uid"]
         self.init, self.regular = initial_states(pod)
         self._dirty = asyncio.Event()
+        self._deleted = asyncio.Event()
         self._written: dict[str, Any] = pod.get("status") or {}
         self._started_at = self._written.get("startTime") or node.clock.timestamp()
         self._over = False
-        references = References(node.client, self._namespace)
+        self._fate: Fate | None = None
+        references = References(node.client, self._namespace, self._name)
         self._run = PodRun(pod, node, references, self._dirty.set)
+        self.workers = [
+            *(ContainerWorker(self._run, state, role=role_of(state.spec)) for state in self.init),
+            *(ContainerWorker(self._run, state) for state in self.regular),
+        ]
+        self._resize = PodResize(self._run, self.workers)
+        self._requests = requests_of(pod)
         self._take_over()
+
+    @property
+    def address(self) -> str:
+        """The pod's IP; empty before it has one."""
+        return self._run.ip
+
+    @property
+    def requests(self) -> PodRequests:
+        """What it asks of its node; nothing once it is over."""
+        return self._requests if self.is_active else PodRequests()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it still uses the node."""
+        return not self._over
 
     def _take_over(self) -> None:
         """Containers that an earlier kubelet process ran are started again, and counted."""
@@ -56,78 +80,106 @@ class PodWorker:
     def end(self, grace_seconds: float) -> None:
         """The pod has a deletion timestamp: stop its containers within the grace period."""
         self._run.grace_seconds = grace_seconds
+        self._deleted.set()
         self._run.ending.set()
+
+    def fail(self, fate: Fate, *, grace_seconds: float = _EVICTION_GRACE_SECONDS) -> None:
+        """The node ends it: the pod stays in the API as Failed, for whoever owns it."""
+        if self._fate is None and not self._run.ending.is_set():
+            self._fate = fate
+            self._run.grace_seconds = grace_seconds
+            self._run.ending.set()
+
+    def refuse(self, fate: Fate) -> None:
+        """The node does not admit it: it fails without having run."""
+        self.warn(fate.reason, fate.message.removeprefix("Pod was rejected: "))
+        self.fail(fate, grace_seconds=0.0)
+
+    def warn(self, reason: str, message: str) -> None:
+        """A Warning about the pod."""
+        self._run.warn(reason, message)
+
+    def update(self, pod: Object) -> None:
+        """The pod's object has changed: an image, resources, a deadline or its metadata."""
+        before, self.pod = self.pod, pod
+        self._run.pod = pod
+        if before["spec"] != pod["spec"]:
+            self._resize.apply(before)
+            self._requests = requests_of(pod)
+            self._dirty.set()
+
+    def room_was_made(self) -> None:
+        """Another pod has left the node: a deferred resize may fit now."""
+        if self._resize.retry():
+            self._dirty.set()
 
     async def run(self) -> None:
         """Live; then, if the API asked for it, remove the pod."""
         writer = asyncio.create_task(self._write_changes())
+        deadline = asyncio.create_task(self._watch_deadline())
         try:
             self._dirty.set()
             await self._live()
             self._over = True
             self._dirty.set()
-            await self._run.ending.wait()
+            await self._deleted.wait()
         finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            for task in (writer, deadline):
+                task.cancel()
+            await asyncio.gather(writer, deadline, return_exceptions=True)
         await self._remove()
 
+    async def _watch_deadline(self) -> None:
+        """activeDeadlineSeconds, as pkg/kubelet/active_deadline.go; it may be set later and then only shortened."""
+        began = self.node.clock.monotonic()
+        seconds = self.pod["spec"].get("activeDeadlineSeconds")
+        if seconds is None or await self._run.pause(began + seconds - self.node.clock.monotonic()) or self._over:
+            return
+        text = "Pod was active on the node longer than the specified deadline"
+        tell, _ = self._run.reporter("")
+        tell("DeadlineExceeded", text)
+        self.fail(Fate("DeadlineExceeded", text), grace_seconds=self._run.grace_seconds)
+
     async def _live(self) -> None:
-        if not await self._mount():
+        if not await VolumeSetup(self._run).run():
             return
         if await self._run.pause(_SANDBOX_SECONDS):
             return
         self._run.ip = self.node.take_address()
         self._dirty.set()
-        for state in self.init:
-            await ContainerWorker(self._run, state, is_init=True).run()
-            ended = state.terminated
-            if self._run.ending.is_set() or ended is None or ended["exitCode"] != 0:
-                return
+        names = [item.name for item in self.init if role_of(item.spec) == "sidecar"] + [i.name for i in self.regular]
+        self._run.ended = {name: asyncio.Event() for name in names}
         async with asyncio.TaskGroup() as group:
-            for state in self.regular:
-                if self.init:
-                    state.waiting("PodInitializing")
-                group.create_task(ContainerWorker(self._run, state).run())
+            if await self._initialize(group):
+                await self._run_regular()
+            self._run.drained.set()
+            for name in names:
+                self._run.ended[name].set() if name in {item.name for item in self.regular} else None
 
-    async def _mount(self) -> bool:
-        """Set every volume up, trying until it works; False when the pod ends first."""
-        pause, began = _FIRST_MOUNT_RETRY_SECONDS, self.node.clock.monotonic()
-        while True:
-            failed = await self._mount_once()
-            if not failed:
-                return True
-            now = self.node.clock.monotonic()
-            if now - began > _MOUNT_TIMEOUT_SECONDS:
-                self._warn_mount(
-                    f"Unable to attach or mount volumes: unmounted volumes=[{' '.join(failed)}], unattached "
-                    "volumes=[], failed to process volumes=[]: context deadline exceeded"
-                )
-                began = now
-            if await self._run.pause(pause):
+    async def _initialize(self, group: asyncio.TaskGroup) -> bool:
+        """Init containers in their order; True when the others may start. Sidecars run on in ``group``."""
+        for worker in self.workers[: len(self.init)]:
+            if role_of(worker.state.spec) == "sidecar":
+                group.create_task(worker.run())
+                if not await self._has_started(worker):
+                    return False
+                continue
+            await worker.run()
+            ended = worker.state.terminated
+            if self._run.ending.is_set() or ended is None or ended["exitCode"] != 0:
                 return False
-            pause = min(pause * 2, _LONGEST_MOUNT_RETRY_SECONDS)
+        return True
 
-    async def _mount_once(self) -> list[str]:
-        """The names of the volumes that could not be set up."""
-        self._run.references.look_again()
-        volumes: dict[str, set[str]] = {}
-        failed = []
-        for volume in volumes_of(self.pod):
-            name = volume["name"]
-            try:
-                volumes[name] = await self._run.references.files(volume)
-            except MountError as error:
-                failed.append(name)
-                self._warn_mount(f'MountVolume.SetUp failed for volume "{name}" : {error}')
-            except ApiError as error:
-                failed.append(name)
-                log.debug("volume %s of %s/%s: %s", name, self._namespace, self._name, error)
-        self._run.volumes = volumes
-        return failed
+    async def _has_started(self, sidecar: ContainerWorker) -> bool:
+        while not (sidecar.state.is_running and sidecar.state.started):
+            if await self._run.pause(0.2):
+                return False
+        return True
 
-    def _warn_mount(self, message: str) -> None:
-        self.node.recorder.warning(self.node.source, reference_to(self.pod), "FailedMount", message)
+    async def _run_regular(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for worker in self.workers[len(self.init) :]:
+                group.create_task(worker.run())
 
     async def _write_changes(self) -> None:
         while True:
@@ -144,7 +196,8 @@ class PodWorker:
         changed = {key: value for key, value in status.items() if self._written.get(key) != value}
         if not changed:
             return True
-        body = {"metadata": {"uid": self._uid}, "status": changed}
+        merged = {"conditions": self._condition_patch(status["conditions"])} if "conditions" in changed else {}
+        body = {"metadata": {"uid": self._uid}, "status": changed | merged}
         try:
             await self.node.client.patch(
                 PODS,
@@ -160,14 +213,23 @@ class PodWorker:
         self._written = self._written | changed
         return True
 
+    def _condition_patch(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A merge keeps what it is not told of: old reasons, and the conditions of a resize that is done."""
+        before = {item["type"]: item for item in self._written.get("conditions") or ()}
+        now = {item["type"] for item in wanted}
+        gone = [{"type": kind, "$patch": "delete"} for kind in RESIZE_CONDITIONS if kind in before and kind not in now]
+        return [dict.fromkeys(before.get(item["type"], ())) | item for item in wanted] + gone
+
     def _status(self) -> dict[str, Any]:
         facts = PodFacts(
             self.pod,
             self.node.address,
             self._run.ip,
             self._started_at,
-            self._over and all(item.terminated for item in self.regular),
+            self._over and (self._fate is not None or all(item.terminated for item in self.regular)),
             self.node.clock.timestamp(),
+            self._fate,
+            self._resize.condition,
         )
         return pod_status(facts, self.init, self.regular, self._written)
 

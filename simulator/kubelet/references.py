@@ -1,7 +1,8 @@
 """What a pod's spec refers to: ConfigMaps and Secrets behind variables and volumes, read live.
 
 The answers are the names of variables and of files, never values: a program in the catalogue only asks
-whether something is there. Messages after pkg/kubelet/kubelet_pods.go and pkg/volume in Kubernetes v1.36.
+whether something is there. The one value that is read is that of pull secrets. Messages after
+pkg/kubelet/kubelet_pods.go and pkg/volume in Kubernetes v1.36.
 """
 
 from collections.abc import Iterable
@@ -12,15 +13,29 @@ from simulator.api_client import ApiClient, ApiError, Resource
 from simulator.informer import Object
 from simulator.resources import CONFIG_MAPS, SECRETS
 
-_SERVICE_ACCOUNT_FILES = frozenset({"token", "ca.crt", "namespace"})
+CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+_KEY_WORDS = {
+    "configmap": "configmap references non-existent config",
+    "secret": "references non-existent secret",
+}
+_NEVER_WRITABLE = {"configMap", "secret", "downwardAPI", "projected"}
+_NODE_FOLDERS = frozenset({"/", "/dev", "/etc", "/opt", "/proc", "/run", "/sys", "/var", "/var/lib", "/var/log"})
 
 
 class ConfigError(Exception):
-    """A container cannot be configured (CreateContainerConfigError); the text is the kubelet's."""
+    """A container cannot be created; the text is the kubelet's, ``reason`` that of the waiting state."""
+
+    def __init__(self, message: str, *, reason: str = "CreateContainerConfigError") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class MountError(Exception):
     """A volume cannot be set up; the text is the kubelet's, without the volume's name."""
+
+
+class ClaimError(MountError):
+    """A volume is not even known yet: its claim is missing or not bound."""
 
 
 @dataclass
@@ -29,6 +44,7 @@ class References:
 
     client: ApiClient
     namespace: str
+    pod_name: str = ""
     _read: dict[tuple[str, str], set[str] | None] = field(default_factory=dict)
 
     def look_again(self) -> None:
@@ -56,10 +72,36 @@ class References:
             for source in volume["projected"].get("sources") or ():
                 found |= await self._source(source)
             return found
+        if "hostPath" in volume:
+            _check_host_path(volume["hostPath"])
         if "persistentVolumeClaim" in volume:
-            claim = volume["persistentVolumeClaim"].get("claimName", "")
-            raise MountError(f'persistentvolumeclaim "{claim}" not found')
+            await self._check_claim(volume["persistentVolumeClaim"].get("claimName", ""))
+        if "ephemeral" in volume:
+            await self._check_claim(f"{self.pod_name}-{volume['name']}")
+        if "downwardAPI" in volume:
+            return {item["path"] for item in volume["downwardAPI"].get("items") or ()}
         return set()
+
+    async def secret(self, name: str) -> dict[str, Any] | None:
+        """A whole Secret, for pulling images; None when it does not exist. Raises ``ApiError``."""
+        try:
+            return await self.client.get(SECRETS, name, self.namespace)
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    async def _check_claim(self, name: str) -> None:
+        """Raises ``ClaimError`` unless the claim is bound to a volume."""
+        where = f"error processing PVC {self.namespace}/{name}: "
+        try:
+            claim = await self.client.get(CLAIMS, name, self.namespace)
+        except ApiError as error:
+            if error.code == 404:
+                raise ClaimError(f"{where}failed to fetch PVC from API server: {error.message}") from error
+            raise
+        if (claim.get("status") or {}).get("phase") != "Bound" or not claim["spec"].get("volumeName"):
+            raise ClaimError(f"{where}PVC is not bound")
 
     async def _source(self, source: dict[str, Any]) -> set[str]:
         if "configMap" in source:
@@ -110,7 +152,7 @@ class References:
             return keys
         missing = [item["key"] for item in items if item["key"] not in keys]
         if missing and not optional:
-            raise MountError(f"{kind} references non-existent {_key_word(resource)} key: {missing[0]}")
+            raise MountError(f"{_KEY_WORDS[kind]} key: {missing[0]}")
         return {item["path"] for item in items if item["key"] in keys}
 
     async def _keys(self, resource: Resource, name: str) -> set[str] | None:
@@ -150,5 +192,28 @@ def volumes_of(pod: Object) -> list[dict[str, Any]]:
     return [volume for volume in pod["spec"].get("volumes") or () if volume["name"] in used]
 
 
-def _key_word(resource: Resource) -> str:
-    return "config" if resource is CONFIG_MAPS else "secret"
+def read_only_paths(pod: Object, container: dict[str, Any], paths: Iterable[str]) -> set[str]:
+    """Those of the paths that the container cannot write to: read-only mounts, or a read-only root file system."""
+    sealed = bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
+    fixed = {item["name"] for item in pod["spec"].get("volumes") or () if _NEVER_WRITABLE & item.keys()}
+    found = set()
+    for path in paths:
+        mounts = [item for item in container.get("volumeMounts") or () if _is_below(path, item["mountPath"])]
+        nearest = max(mounts, key=lambda item: len(item["mountPath"]), default=None)
+        if sealed if nearest is None else nearest.get("readOnly") or nearest["name"] in fixed:
+            found.add(path)
+    return found
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+
+
+def _check_host_path(source: dict[str, Any]) -> None:
+    """The nodes have the usual folders and nothing else; what is to be created is."""
+    kind, path = source.get("type") or "", source["path"].rstrip("/") or "/"
+    if kind == "Directory" and path not in _NODE_FOLDERS:
+        raise MountError(f"hostPath type check failed: {source['path']} is not a directory")
+    if kind in ("File", "Socket", "CharDevice", "BlockDevice"):
+        words = {"File": "a file", "Socket": "a socket file", "CharDevice": "a character device"}
+        raise MountError(f"hostPath type check failed: {source['path']} is not {words.get(kind, 'a block device')}")

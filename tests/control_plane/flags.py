@@ -107,6 +107,7 @@ def simulator_kubelet(layout: Layout, *, token_file: Path, nodes: int) -> list[s
         f"--ca-file={own.ca_file}",
         f"--nodes={nodes}",
         "--speed=1",  # the control plane's own clocks cannot be sped up
+        "--storage",
         f"--tls-cert={own.cert_file}",
         f"--tls-key={own.key_file}",
     ]

@@ -46,14 +46,35 @@ _USER_AGENT = "control-plane-harness"
 _START_SECONDS = 60.0  # 3-6 s is usual; a busy machine with two cores needs its time
 _KUBECTL_SECONDS = 60.0
 _KUBELET_READY = re.compile(r"^kubelet ready .*\bregistry=(?P<registry>\S+)", re.MULTILINE)
-# The role is one of the API server's own: a real kubelet's rights, on all nodes.
-_KUBELET_RIGHTS = {
+# The roles are the API server's own: a real kubelet's rights on all nodes, and a kube-proxy's, which the simulated
+# programs need to reach a Service through its EndpointSlices. What makes volumes needs a role of its own.
+_STORAGE_ROLE = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "ClusterRoleBinding",
-    "metadata": {"name": "simulator-kubelet"},
-    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node"},
-    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": KUBELET_USER}],
+    "kind": "ClusterRole",
+    "metadata": {"name": "simulator-storage"},
+    "rules": [
+        {
+            "apiGroups": [""],
+            "resources": ["persistentvolumes", "persistentvolumeclaims", "persistentvolumeclaims/status"],
+            "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
+        },
+        {
+            "apiGroups": ["storage.k8s.io"],
+            "resources": ["storageclasses", "csidrivers", "volumeattachments", "volumeattachments/status"],
+            "verbs": ["get", "list", "watch", "create", "patch"],
+        },
+    ],
 }
+_KUBELET_RIGHTS = tuple(
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"simulator-{name}"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": KUBELET_USER}],
+    }
+    for name, role in (("kubelet", "system:node"), ("proxy", "system:node-proxier"), ("storage", "simulator-storage"))
+)
 
 
 @dataclass(frozen=True)
@@ -269,7 +290,9 @@ class ControlPlane:
         self._wait(lambda: accepts_connections(self._layout.etcd_port), "etcd to listen", etcd)
         server = self._launch("kube-apiserver", flags.kube_apiserver(self._layout))
         self._wait(self._api_server_is_ready, "the API server to be ready", server)
-        self._fetch("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", _KUBELET_RIGHTS)
+        self._fetch("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", _STORAGE_ROLE)
+        for binding in _KUBELET_RIGHTS:
+            self._fetch("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
         scheduler, manager = (
             self.kubeconfig(self.credentials.tokens[f"system:kube-{name}"])
             for name in ("scheduler", "controller-manager")

@@ -1,0 +1,74 @@
+"""A container's process while it runs, as probes, neighbours, the node and the metrics API see it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from simulator.clock import SimClock
+from simulator.kubelet.execution import Execution
+from simulator.kubelet.programs import Upstream
+
+
+async def _always(_: Upstream) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Process:
+    """One run. ``reach`` says what is wrong with an upstream, or None."""
+
+    execution: Execution
+    clock: SimClock
+    started_at: float
+    files: frozenset[str] = frozenset()
+    reach: Callable[[Upstream], Awaitable[str | None]] = field(default=_always)
+
+    @property
+    def age(self) -> float:
+        """Simulated seconds since it started."""
+        return self.clock.monotonic() - self.started_at
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the program has come up."""
+        after = self.execution.answers_after
+        return after is not None and self.age >= after
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether its working set still grows to its usual size."""
+        return self.age < self.execution.program.start_seconds
+
+    def listens(self, port: int) -> bool:
+        """Whether somebody would answer at that port now."""
+        return self.is_up and port in self.execution.program.ports
+
+    @property
+    def lag_seconds(self) -> float:
+        """How much longer its answers take at the moment."""
+        busy = self.execution.program.busy
+        if busy is None or self.age % busy.every < busy.every - busy.lasts:
+            return 0.0
+        return busy.answer_seconds
+
+    async def lacks_upstream(self) -> bool:
+        """Whether a service is away without which it calls itself not ready."""
+        for upstream in self.execution.program.needs.upstreams:
+            if upstream.otherwise == "unready" and await self.reach(upstream) is not None:
+                return True
+        return False
+
+    @property
+    def memory_mebibytes(self) -> float:
+        """Its working set."""
+        return self.execution.memory_mebibytes(self.age)
+
+    @property
+    def disk_mebibytes(self) -> float:
+        """What it has written."""
+        return self.execution.disk_mebibytes(self.age)
+
+    @property
+    def cpu_millicores(self) -> float:
+        """How much it computes; starting and being busy take ten times as much."""
+        factor = 10.0 if self.is_starting or self.lag_seconds else 1.0
+        return self.execution.program.cpu_millicores * factor

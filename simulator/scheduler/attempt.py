@@ -1,0 +1,96 @@
+"""One look for a node: the filters in the order of kube-scheduler's default profile, on one state of the cluster.
+
+Order and codes after pkg/scheduler/apis/config/v1/default_plugins.go and framework/plugins in Kubernetes v1.36. What
+holds for all nodes (which pods attract or repel, how many are where) is worked out once, when the attempt begins.
+"""
+
+from simulator.informer import Object
+from simulator.node_fit import PodRequests, requests_of
+from simulator.node_selection import is_blocked, named_nodes, selects
+from simulator.scheduler.board import Board, NodeInfo, host_ports
+from simulator.scheduler.pod_affinity import PodAffinity
+from simulator.scheduler.spreading import Spreading
+from simulator.scheduler.verdicts import FITS, Refusals, Verdict
+from simulator.scheduler.volumes import PodVolumes, Volumes
+
+_UNSCHEDULABLE = ({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},)
+
+
+class Attempt:
+    """``volumes``: what is known of the claims; ``namespaces``: the labels of each namespace."""
+
+    def __init__(self, pod: Object, board: Board, volumes: Volumes, namespaces: dict[str, dict[str, str]]) -> None:
+        self.pod = pod
+        self.board = board
+        self.requests = requests_of(pod)
+        self._volumes = volumes
+        self._namespaces = namespaces
+        self.claims = PodVolumes(pod, volumes, board)
+        self._ports = bool(list(host_ports(pod)))
+        self.affinity = PodAffinity(pod, board, namespaces)
+        self.spreading = Spreading(pod, board)
+        self._named = named_nodes(pod)
+
+    def refusals(self) -> tuple[list[NodeInfo], Refusals]:
+        """The nodes that fit, and why the others do not."""
+        nodes = self.board.nodes
+        before = self._before()
+        if not before.fits:
+            return [], Refusals(len(nodes), before=before)
+        looked_at = [info for name, info in nodes.items() if self._named is None or name in self._named]
+        by_node = {info.name: self.verdict(info) for info in looked_at}
+        absent = FITS
+        if self._named is not None:
+            absent = Verdict(("node(s) didn't satisfy plugin(s) [NodeAffinity]",), "NodeAffinity")
+        fitting = [info for info in looked_at if by_node[info.name].fits]
+        refused = {name: item for name, item in by_node.items() if not item.fits}
+        return fitting, Refusals(len(nodes), refused, absent=absent)
+
+    def verdict(self, info: NodeInfo) -> Verdict:
+        """What the first filter that refuses the node says."""
+        for look in (self._by_node, self._by_room, self.claims.verdict, self.spreading.verdict, self.affinity.verdict):
+            found = look(info)
+            if not found.fits:
+                return found
+        return FITS
+
+    def on(self, info: NodeInfo) -> "Attempt":
+        """The same attempt on a board on which one node has changed."""
+        return Attempt(self.pod, self.board.with_node(info), self._volumes, self._namespaces)
+
+    def _before(self) -> Verdict:
+        if self._named is not None and not self._named:
+            return Verdict(("pod affinity terms conflict",), "NodeAffinity")
+        return self.claims.before
+
+    def _by_node(self, info: NodeInfo) -> Verdict:
+        if info.node.get("spec", {}).get("unschedulable") and is_blocked(self.pod, _UNSCHEDULABLE):
+            return Verdict(("node(s) were unschedulable",), "NodeUnschedulable")
+        if self.pod["spec"].get("nodeName") not in (None, "", info.name):
+            return Verdict(("node(s) didn't match the requested node name",), "NodeName")
+        if info.taints and is_blocked(self.pod, info.taints):
+            return Verdict(("node(s) had untolerated taint(s)",), "TaintToleration")
+        if not selects(self.pod, info.node):
+            return Verdict(("node(s) didn't match Pod's node affinity/selector",), "NodeAffinity")
+        return FITS
+
+    def _by_room(self, info: NodeInfo) -> Verdict:
+        if self._ports and info.conflicts(self.pod):
+            return Verdict(("node(s) didn't have free ports for the requested pod ports",), "NodePorts", True)
+        return resources_verdict(self.requests, info)
+
+
+def resources_verdict(wanted: PodRequests, info: NodeInfo) -> Verdict:
+    """What the node is short of; it is no use to make room if even an empty node were too small."""
+    room, used = info.room, info.requested
+    asked = [
+        ("cpu", wanted.millicores, used.millicores, room.millicores),
+        ("memory", wanted.memory_bytes, used.memory_bytes, room.memory_bytes),
+        ("ephemeral-storage", wanted.disk_bytes, used.disk_bytes, room.disk_bytes),
+        *((name, size, used.others.get(name, 0), room.others.get(name, 0)) for name, size in wanted.others.items()),
+    ]
+    short = [(name, size, capacity) for name, size, taken, capacity in asked if size and size > capacity - taken]
+    reasons = ["Too many pods"] if len(info.pods) + 1 > room.pods else []
+    reasons += [f"Insufficient {name}" for name, _, _ in short]
+    resolvable = all(size <= capacity for _, size, capacity in short)
+    return Verdict(tuple(reasons), "NodeResourcesFit", resolvable) if reasons else FITS

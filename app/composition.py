@@ -109,7 +109,7 @@ async def open_app(
             user_agent=USER_AGENT,
             kubeconfig=kubeconfig if kubeconfig is not None else settings.kubeconfig,
             context=settings.context,
-            in_cluster=settings.in_cluster,
+            in_cluster=settings.in_cluster and kubeconfig is None,
         )
         stack.push_async_callback(transport.aclose)
         reader = Reader(transport)

@@ -19,12 +19,11 @@ from rich.console import Console
 
 from app.composition import App, open_app
 from app.logs import configure_logging
-from app.settings import Settings
+from app.settings import embedded_settings
 from cli.demo_report import Board, Ended, report, summary
 from cli.failures import Exit, fail
 from incidents.changes import ChangeState
 from incidents.incident import Incident, Outcome, Status
-from incidents.policy import Mode
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.judge import Harm, judge
@@ -73,7 +72,7 @@ async def _play(
     cluster: EmbeddedCluster, scenarios: list[Scenario], folder: Path, console: Console, speed: float
 ) -> tuple[list[Ended], list[Harm]]:
     board = Board(console, scenarios)
-    settings = Settings(mode=Mode.AUTO, alone=True, store=folder / "store.sqlite", workers=max(4, len(scenarios)))
+    settings = embedded_settings(folder, workers=max(4, len(scenarios)))
     connection = Connection(cluster.server, cluster.admin_token, user_agent="demo")
     async with ApiClient(connection) as admin:
         await _set_up(admin, [scenario for scenario in scenarios if scenario.breaks])

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from agents.help_seeker import undo_command
 from cli.failures import Exit, fail
 from incidents.changes import ChangeState
 from incidents.codec import to_json
@@ -109,6 +110,11 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
     states = {change.id: change.state for change in await store.changes(incident.id)}
     for entry in await store.rounds(incident.id):
         _print_round(entry, states, console)
+    standing = [change for change in await store.changes(incident.id) if change.stands]
+    if standing:
+        console.print("\n[bold]These changes stand; to undo them[/]")
+    for change in reversed(standing):
+        console.print(undo_command(change), markup=False, highlight=False, soft_wrap=True)
     console.print("\n[bold]Timeline[/]")
     for record in await store.timeline(incident.id):
         said = next((str(record.detail[key]) for key in _TOLD if record.detail.get(key)), "")

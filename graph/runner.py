@@ -21,7 +21,7 @@ from graph.build import HOPS
 from graph.state import State
 from incidents.incident import Incident, Outcome, Status
 from tools.clock import Clock
-from tools.cluster.errors import Busy, Unreachable
+from tools.cluster.errors import Busy, Unauthorized, Unreachable
 from tools.notify.contract import Notice, Section
 from tools.notify.outbox import Outbox
 from tools.store.sqlite import Store
@@ -37,7 +37,7 @@ class InFlight(Exception):
 
 
 class TryLater(Exception):
-    """The API server could not be reached or was too busy; nothing is decided."""
+    """The API server is away, too busy, or does not take our token just now; nothing is decided."""
 
 
 class Runner:
@@ -68,7 +68,7 @@ class Runner:
         async with self._lease(incident):
             try:
                 await self._stream(incident)
-            except (Busy, Unreachable) as error:
+            except (Busy, Unreachable, Unauthorized) as error:
                 raise TryLater(str(error)) from error
             except Exception as error:
                 log.exception("incident.run_failed", incident=incident.id)

@@ -25,6 +25,8 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     findings = [finding for finding in evidence.health.findings if finding.symptom is Symptom.OOM_KILLED]
     if not findings:
         return Silent("no container is killed for its memory")
+    current = {pod["metadata"]["name"] for pod in evidence.snapshot.current_pods}
+    findings.sort(key=lambda finding: finding.pod not in current)  # those of the present template first
     name = findings[0].container
     container = evidence.container(name)
     if container is None:

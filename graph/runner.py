@@ -16,7 +16,7 @@ import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from agents.help_seeker import undo_command
+from agents.help_seeker import told_undo
 from graph.build import HOPS
 from graph.state import State
 from incidents.incident import Incident, Outcome, Status
@@ -102,7 +102,7 @@ class Runner:
         await self._store.save_incident(ended)
         standing = [change for change in await self._store.changes(incident.id) if change.stands]
         lines = (f"{present.last_signal.reason}: {present.last_signal.message}", said)
-        kept = tuple(undo_command(change) for change in reversed(standing))
+        kept = tuple(told_undo(change) for change in reversed(standing))
         notice = Notice(
             key=f"{incident.id}/handed-over",
             title=f"Could not be worked on, needs a person: {incident.subject}",

@@ -73,11 +73,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assess(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Health:
-    """Say whether the subject of ``snapshot`` is well, starting or failing at ``now``."""
+    """Say whether the subject of ``snapshot`` is well, starting or failing at ``now``.
+
+    What fails is said of the present spec: pods of an older revision that still fail while somebody's new one
+    rolls out say that it is not well yet, and nothing against the new one.
+    """
     findings = (
         *_workload_findings(snapshot.workload),
         *_replica_set_findings(snapshot),
-        *(finding for pod in snapshot.live_pods for finding in pod_findings(pod, now, speed)),
+        *(finding for pod in snapshot.current_pods for finding in pod_findings(pod, now, speed)),
     )
     ready, desired, until = snapshot.ready, snapshot.desired, None
     if findings:

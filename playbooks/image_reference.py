@@ -36,10 +36,9 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     findings = [finding for finding in evidence.health.findings if finding.symptom is Symptom.IMAGE_PULL]
     if not findings:
         return Silent("no image fails to be pulled")
-    current = {pod["metadata"]["name"] for pod in evidence.snapshot.current_pods}
-    name = next((finding.container for finding in findings if finding.pod in current), findings[0].container)
+    name = findings[0].container
     container = evidence.container(name)
-    if container is None or not any(finding.pod in current for finding in findings):
+    if container is None:
         return Silent(f"container {name!r} is not in the present template")
     if any(revision.digest == evidence.present and revision.good for revision in evidence.revisions):
         return Silent("the present revision was well before: its image has been pulled, and is no slip")

@@ -217,7 +217,7 @@ class TestImages:
     def test_pods_of_an_old_revision_are_not_the_present_trouble(self) -> None:
         old, new = replica_set(template(container(image=TYPO)), number=1), replica_set(number=2)
         pods = [pod(not_there(TYPO), of=old), pod(name="new", of=new)]
-        assert "present template" in silent(evidence(snapshot(deployment(), [old, new], pods), seen_well=[2]))
+        assert "no image fails" in silent(evidence(snapshot(deployment(), [old, new], pods), seen_well=[2]))
 
     def test_a_leftover_of_an_old_typo_does_not_hide_the_present_one(self) -> None:
         old = replica_set(template(container("other", image="x:1")), number=1)
@@ -254,7 +254,7 @@ class TestMemory:
         assert "is not a quantity" in silent(bad_memory({"memory": "lots"}))
 
     def test_what_an_old_template_suffered_says_nothing_of_the_present_one(self) -> None:
-        assert "another template" in silent(bad_memory({"memory": "128Mi"}, of=1))
+        assert "no container is killed" in silent(bad_memory({"memory": "128Mi"}, of=1))
 
     def test_an_init_container_is_not_taken_for_a_container(self) -> None:
         status = waiting("CrashLoopBackOff", name="setup", restarts=3, last=OOM)

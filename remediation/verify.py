@@ -22,7 +22,7 @@ from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
 PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
 _COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP)
 UNREADABLE_LOOKS = 30  # consecutive looks that fail before verification says that it cannot tell
@@ -61,7 +61,8 @@ class Verifier:
             answer = self._look(change, snapshot, now, quiet, began)
             if answer is not None:
                 return answer
-            await self._clock.sleep(LOOK_SECONDS)
+            lasted = quiet.seconds(self._clock.now()) * self._clock.speed
+            await self._clock.sleep(_pause(lasted, self._settle_seconds))
 
     def _look(
         self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet, began: datetime
@@ -103,7 +104,16 @@ class _Quiet:
         )
         if seen != self._seen or self._since is None:
             self._since, self._seen = now, seen
-        return (now - self._since).total_seconds()
+        return self.seconds(now)
+
+    def seconds(self, now: datetime) -> float:
+        return (now - self._since).total_seconds() if self._since is not None else 0.0
+
+
+def _pause(lasted: float, settle_seconds: float) -> float:
+    """How long to wait before the next look: longer, the longer nothing has changed, but not past the settle time."""
+    pause = min(LONGEST_LOOK_SECONDS, max(LOOK_SECONDS, lasted / 10))
+    return min(pause, settle_seconds - lasted) if lasted < settle_seconds else pause
 
 
 def promised_symptom_is_back(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> bool:

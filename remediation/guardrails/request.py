@@ -17,11 +17,11 @@ def mode(view: View) -> Iterator[Ruling]:
     """observe refuses; suggest asks a person; auto leaves it to the other rules."""
     match view.policy.mode:
         case Mode.OBSERVE:
-            yield Ruling("mode", Answer.REFUSE, "mode observe: nothing is written")
+            yield Ruling("mode", Answer.REFUSE, "observe: nothing is written")
         case Mode.SUGGEST:
-            yield Ruling("mode", Answer.NEEDS_APPROVAL, "mode suggest: a person decides")
+            yield Ruling("mode", Answer.NEEDS_APPROVAL, "suggest: a person decides")
         case Mode.AUTO:
-            yield Ruling("mode", Answer.ALLOW, "mode auto")
+            yield Ruling("mode", Answer.ALLOW, "auto")
 
 
 def namespace(view: View) -> Iterator[Ruling]:

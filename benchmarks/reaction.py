@@ -83,16 +83,8 @@ async def _daemon(kubeconfig: dict[str, Any], *, workers: int) -> AsyncIterator[
             folder, grace_seconds=0, settle_seconds=0.5, workers=workers, openai_api_key=None, openai_base_url=None
         )
         notices = FileNotifier(folder / "notices.jsonl")
-        async with open_app(settings, kubeconfig=kubeconfig, notifier=notices) as app:
-            daemon = app.daemon()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(daemon.run())
-                try:
-                    async with asyncio.timeout(END_SECONDS):
-                        await daemon.ready.wait()
-                    yield app
-                finally:
-                    daemon.stop()
+        async with open_app(settings, kubeconfig=kubeconfig, notifier=notices) as app, app.daemon().watching():
+            yield app
 
 
 async def _resolved(app: App) -> int:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -84,7 +83,7 @@ async def _play(
                 progress=board.said,
                 notifier=FileNotifier(folder / "notices.jsonl"),
             ) as app,
-            _watching(app),
+            app.daemon().watching(),
         ):
             for scenario in scenarios:
                 if not scenario.breaks:
@@ -111,23 +110,6 @@ async def _until_settled(admin: ApiClient, scenario: Scenario) -> None:
         if await settled(admin, scenario):
             return
         await asyncio.sleep(LOOK_SECONDS)
-
-
-@asynccontextmanager
-async def _watching(app: App) -> AsyncIterator[None]:
-    """The daemon, from the moment it watches until it has drained."""
-    daemon = app.daemon()
-    running = asyncio.create_task(daemon.run())
-    ready = asyncio.create_task(daemon.ready.wait())
-    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-    try:
-        if running.done():
-            running.result()
-        yield
-    finally:
-        ready.cancel()
-        daemon.stop()
-        await running
 
 
 async def _wait_for_the_end(app: App, admin: ApiClient, scenarios: list[Scenario], board: Board) -> list[Ended]:

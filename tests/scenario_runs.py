@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from app.composition import open_app
-from app.settings import Settings
+from app.settings import embedded_settings
 from incidents.incident import Incident, Outcome, Status
-from incidents.policy import Mode
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.judge import Harm, judge
@@ -110,25 +109,14 @@ async def play_embedded(scenarios: Sequence[Scenario], folder: Path, *, speed: f
 
 @asynccontextmanager
 async def _in_this_process(cluster: EmbeddedCluster, folder: Path, speed: float) -> AsyncIterator[Incidents]:
-    settings = Settings(
-        mode=Mode.AUTO,
-        alone=True,
-        store=folder / "store.sqlite",
-        openai_api_key=None,  # whatever the developer's environment says
-        openai_base_url=None,
-        tavily_api_key=None,
-    )
+    nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None}
+    settings = embedded_settings(folder, **nobody)  # whatever the developer's environment says
     kubeconfig, notifier = cluster.kubeconfig(user=USER), FileNotifier(folder / "notices.jsonl")
-    async with open_app(settings, kubeconfig=kubeconfig, speed=speed, notifier=notifier) as app:
-        daemon = app.daemon()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(daemon.run())
-            try:
-                async with asyncio.timeout(_SETUP_SECONDS):
-                    await daemon.ready.wait()
-                yield app.store.incidents
-            finally:
-                daemon.stop()
+    async with (
+        open_app(settings, kubeconfig=kubeconfig, speed=speed, notifier=notifier) as app,
+        app.daemon().watching(),
+    ):
+        yield app.store.incidents
 
 
 async def eventually(ready: Callable[[], Awaitable[object]], *, seconds: float) -> None:

@@ -161,7 +161,7 @@ class World:
     @asynccontextmanager
     async def daemon(self, *, told: Told | None = None, **fields: Any) -> AsyncIterator[App]:
         """The composed program with its daemon, from the moment it watches until it has drained."""
-        async with self.app(told=told, **fields) as app, watching(app):
+        async with self.app(told=told, **fields) as app, app.daemon().watching():
             yield app
 
     def requests(self) -> list[RequestRecord]:
@@ -327,23 +327,6 @@ async def eventually(look: Callable[[], Awaitable[Any]], what: str = "it never h
 async def incidents_of(store: Store, namespace: str) -> list[Incident]:
     """The incidents of one namespace, newest first."""
     return [item for item in await store.incidents() if item.subject.namespace == namespace]
-
-
-@asynccontextmanager
-async def watching(app: App) -> AsyncIterator[None]:
-    """The app's daemon, from the moment it watches until it has drained."""
-    daemon = app.daemon()
-    running = asyncio.create_task(daemon.run())
-    ready = asyncio.create_task(daemon.ready.wait())
-    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-    try:
-        if running.done():
-            running.result()
-        yield
-    finally:
-        ready.cancel()
-        daemon.stop()
-        await running
 
 
 def deployment(image: str, name: str = "web", namespace: str = "shop", **spec: Any) -> Object:

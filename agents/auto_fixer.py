@@ -62,7 +62,7 @@ class AutoFixer:
     async def _make_way(self, standing: Standing, proposal: Proposal) -> Turn | None:
         """Undo failed changes to other fields first; a change to the same field goes on from where it stands."""
         for change in reversed([c for c in await self._store.changes(standing.incident.id) if c.stands]):
-            if change.proposal.paths == proposal.paths:
+            if change.proposal.paths == proposal.paths or _helped(standing, change):
                 continue
             try:
                 await self._remediation.undo(change)
@@ -117,6 +117,12 @@ class AutoFixer:
 
 def _round(standing: Standing, number: int) -> Round | None:
     return next((entry for entry in standing.rounds if entry.number == number), None)
+
+
+def _helped(standing: Standing, change: Change) -> bool:
+    """Whether a change was judged better: it is kept, whatever else is tried."""
+    entry = _round(standing, change.round)
+    return entry is not None and entry.verification is not None and entry.verification.result is Result.BETTER
 
 
 def _first_deferral(standing: Standing) -> bool:

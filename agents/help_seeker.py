@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import structlog
 
 from agents.standing import Agent, Saying, Standing, Turn
+from evidence.redaction import mask_text
 from incidents.changes import Change, LeafChange
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Outcome, Round
@@ -91,8 +92,15 @@ def _what_broke(incident: Incident, evidence: Evidence | None) -> list[str]:
 
 def _still_changed(kept: Sequence[Change]) -> list[Section]:
     """Changes that stay on the object, with the command that takes them back: newest first."""
-    commands = tuple(undo_command(change) for change in reversed(kept))
+    commands = tuple(told_undo(change) for change in reversed(kept))
     return [Section(heading="These changes stay; to undo them", lines=commands, verbatim=True)] if commands else []
+
+
+def told_undo(change: Change) -> str:
+    """The undo command for a message; one that would carry a masked value stays in the store."""
+    command = undo_command(change)
+    carries_secrets = '"env"' in command or "/env/" in command or mask_text(command) != command
+    return f"k8s-auto-fixer incidents {change.incident}  (prints the command)" if carries_secrets else command
 
 
 def undo_command(change: Change) -> str:

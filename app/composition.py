@@ -45,7 +45,7 @@ from tools.models import close_chat_model
 from tools.notify import Notifier
 from tools.notify.outbox import Outbox
 from tools.sandbox.checked import CheckedSandbox
-from tools.store.sqlite import Store, open_store
+from tools.store.sqlite import Store, make_private, open_store
 
 log = structlog.get_logger(__name__)
 Graph = CompiledStateGraph[State, None, State, State]
@@ -109,7 +109,7 @@ async def open_app(
             user_agent=USER_AGENT,
             kubeconfig=kubeconfig if kubeconfig is not None else settings.kubeconfig,
             context=settings.context,
-            in_cluster=settings.in_cluster,
+            in_cluster=settings.in_cluster and kubeconfig is None,
         )
         stack.push_async_callback(transport.aclose)
         reader = Reader(transport)
@@ -161,6 +161,7 @@ async def _assemble(
     model = supervisor_model(settings)
     stack.push_async_callback(close_chat_model, model)
     sandbox = await stack.enter_async_context(CheckedSandbox())
+    make_private(settings.checkpoints)
     saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(settings.checkpoints)))
     remediation = open_remediation(
         transport,
@@ -206,6 +207,6 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         mode=settings.mode,
         namespaces=settings.namespaces,
-        excluded_namespaces=settings.excluded_namespaces,
+        excluded_namespaces=(*settings.excluded_namespaces, settings.lease_namespace),  # its own is never touched
         min_confidence=settings.min_confidence,
     )

@@ -88,6 +88,16 @@ class Settings(BaseSettings):
         return self.notices or self.store.with_name("notices.jsonl")
 
 
+def embedded_settings(folder: Path, **changes: Any) -> Settings:
+    """Settings for an embedded cluster, with its state in a folder.
+
+    What the environment says about clusters is about other ones and counts for nothing here; its keys for services do.
+    """
+    here = {"mode": Mode.AUTO, "alone": True, "store": folder / "store.sqlite", "notices": folder / "notices.jsonl"}
+    nowhere = {"kubeconfig": None, "context": None, "in_cluster": False, "namespaces": (), "registries": ()}
+    return Settings(**{**here, **nowhere, **changes})
+
+
 def load_settings(**flags: Any) -> Settings:
     """Read the environment; flags that are not None win. Raises SettingsError for the first bad one."""
     try:

@@ -24,8 +24,7 @@ from starlette.applications import Starlette
 
 from app.composition import App, Graph, open_app
 from app.names import check_names
-from app.settings import PREFIX, Settings, load_settings
-from incidents.policy import Mode
+from app.settings import PREFIX, embedded_settings, load_settings
 from scraper.good_revisions import record_good_revisions
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
@@ -132,7 +131,7 @@ async def _embedded_app(cluster: EmbeddedCluster, folder: Path) -> AsyncIterator
         async with asyncio.timeout(SETTLED_SECONDS):
             await _until_settled(admin, scenario)
         async with open_app(
-            _embedded_settings(folder), kubeconfig=cluster.kubeconfig(user=USER), speed=SPEED, notifier=notices
+            embedded_settings(folder), kubeconfig=cluster.kubeconfig(user=USER), speed=SPEED, notifier=notices
         ) as app:
             await record_good_revisions(app.reader, app.store, cluster=app.cluster, policy=app.policy, clock=app.clock)
             await apply_break(admin, scenario)
@@ -144,17 +143,3 @@ async def _until_settled(admin: ApiClient, scenario: Scenario) -> None:
         if await settled(admin, scenario):
             return
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def _embedded_settings(folder: Path) -> Settings:
-    """What the environment says about clusters is about another one; only its keys for services count here."""
-    return Settings(
-        mode=Mode.AUTO,
-        alone=True,
-        store=folder / "store.sqlite",
-        kubeconfig=None,
-        context=None,
-        in_cluster=False,
-        namespaces=(),
-        registries=(),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from agents.help_seeker import undo_command
 from cli.failures import Exit, fail
+from incidents.changes import ChangeState
 from incidents.codec import to_json
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Outcome, Round
-from incidents.objects import IncidentId
+from incidents.objects import ChangeId, IncidentId
 from tools.clock import Clock
 from tools.store.sqlite import Store, open_store
 
@@ -104,8 +107,14 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
     evidence = await store.latest_evidence(incident.id)
     if evidence is not None:
         _print_evidence(evidence, console)
+    states = {change.id: change.state for change in await store.changes(incident.id)}
     for entry in await store.rounds(incident.id):
-        _print_round(entry, console)
+        _print_round(entry, states, console)
+    standing = [change for change in await store.changes(incident.id) if change.stands]
+    if standing:
+        console.print("\n[bold]These changes stand; to undo them[/]")
+    for change in reversed(standing):
+        console.print(undo_command(change), markup=False, highlight=False, soft_wrap=True)
     console.print("\n[bold]Timeline[/]")
     for record in await store.timeline(incident.id):
         said = next((str(record.detail[key]) for key in _TOLD if record.detail.get(key)), "")
@@ -125,7 +134,7 @@ def _print_evidence(evidence: Evidence, console: Console) -> None:
             console.print(f"  {excerpt.container} | {line}", markup=False, highlight=False)
 
 
-def _print_round(entry: Round, console: Console) -> None:
+def _print_round(entry: Round, states: Mapping[ChangeId, ChangeState], console: Console) -> None:
     if entry.proposal is None:
         return
     console.print(f"\n[bold]Round {entry.number}[/]  ", end="")
@@ -142,6 +151,6 @@ def _print_round(entry: Round, console: Console) -> None:
         console.print(f"  {ruling.answer} by {ruling.rule}: {ruling.reason}", markup=False, highlight=False)
     if entry.verification is not None:
         said = f"  {entry.verification.result}: {entry.verification.detail}"
-        if entry.change_state is not None:
-            said += f" (change {entry.change_state})"
+        if entry.change is not None and entry.change in states:
+            said += f" (change {states[entry.change]})"
         console.print(said, markup=False, highlight=False)

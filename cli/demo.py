@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -19,12 +18,11 @@ from rich.console import Console
 
 from app.composition import App, open_app
 from app.logs import configure_logging
-from app.settings import Settings
+from app.settings import embedded_settings
 from cli.demo_report import Board, Ended, report, summary
 from cli.failures import Exit, fail
 from incidents.changes import ChangeState
 from incidents.incident import Incident, Outcome, Status
-from incidents.policy import Mode
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.judge import Harm, judge
@@ -73,7 +71,7 @@ async def _play(
     cluster: EmbeddedCluster, scenarios: list[Scenario], folder: Path, console: Console, speed: float
 ) -> tuple[list[Ended], list[Harm]]:
     board = Board(console, scenarios)
-    settings = Settings(mode=Mode.AUTO, alone=True, store=folder / "store.sqlite", workers=max(4, len(scenarios)))
+    settings = embedded_settings(folder, workers=max(4, len(scenarios)))
     connection = Connection(cluster.server, cluster.admin_token, user_agent="demo")
     async with ApiClient(connection) as admin:
         await _set_up(admin, [scenario for scenario in scenarios if scenario.breaks])
@@ -85,7 +83,7 @@ async def _play(
                 progress=board.said,
                 notifier=FileNotifier(folder / "notices.jsonl"),
             ) as app,
-            _watching(app),
+            app.daemon().watching(),
         ):
             for scenario in scenarios:
                 if not scenario.breaks:
@@ -112,23 +110,6 @@ async def _until_settled(admin: ApiClient, scenario: Scenario) -> None:
         if await settled(admin, scenario):
             return
         await asyncio.sleep(LOOK_SECONDS)
-
-
-@asynccontextmanager
-async def _watching(app: App) -> AsyncIterator[None]:
-    """The daemon, from the moment it watches until it has drained."""
-    daemon = app.daemon()
-    running = asyncio.create_task(daemon.run())
-    ready = asyncio.create_task(daemon.ready.wait())
-    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-    try:
-        if running.done():
-            running.result()
-        yield
-    finally:
-        ready.cancel()
-        daemon.stop()
-        await running
 
 
 async def _wait_for_the_end(app: App, admin: ApiClient, scenarios: list[Scenario], board: Board) -> list[Ended]:

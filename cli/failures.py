@@ -14,6 +14,8 @@ from enum import IntEnum
 
 import typer
 
+_DOCTOR = "see `k8s-auto-fixer doctor`"
+
 
 class Exit(IntEnum):
     """Exit codes."""
@@ -41,40 +43,49 @@ def fail(message: str, code: Exit) -> typer.Exit:
 
 @contextmanager
 def clear_failures() -> Iterator[None]:
-    """Turn the errors a user can act on into one line and an exit code."""
+    """Turn the errors a user can act on into one line and an exit code; all others go on."""
+    try:
+        yield
+    except BaseExceptionGroup as group:  # the daemon's tasks fail together: the first known error speaks for all
+        known = next(filter(None, map(_told, _leaves(group))), None)
+        if known is None:
+            raise
+        raise fail(*known) from None
+    except Exception as error:
+        known = _told(error)
+        if known is None:
+            raise
+        raise fail(*known) from None
+
+
+def _told(error: BaseException) -> tuple[str, Exit] | None:
+    """What to say about an error, if it is one that a user can do something about."""
     from app.claim import ClaimLost
     from app.settings import SettingsError
     from tools.cluster.errors import ClusterError, Forbidden, Misconfigured, Unauthorized
     from tools.store.sqlite import StoreError
 
-    try:
-        yield
-    except SettingsError as error:
-        raise fail(f"bad setting: {error}", Exit.SETTING) from None
-    except Misconfigured as error:
-        raise fail(str(error), Exit.KUBECONFIG) from None
-    except (Forbidden, Unauthorized) as error:
-        what = "does not accept the credentials" if isinstance(error, Unauthorized) else "refuses"
-        raise fail(f"the API server {what}: {error}; see `k8s-auto-fixer doctor`", Exit.REFUSED) from None
-    except ClusterError as error:
-        raise fail(str(error), Exit.UNREACHABLE) from None
-    except ClaimLost as error:
-        raise fail(f"{error}; nothing more is changed from here", Exit.LEASE_LOST) from None
-    except StoreError as error:
-        raise fail(str(error), Exit.STORE) from None
-    except BaseExceptionGroup as group:
-        raise _first_of(group) from None
+    match error:
+        case SettingsError():
+            return f"bad setting: {error}", Exit.SETTING
+        case Misconfigured():
+            return str(error), Exit.KUBECONFIG
+        case Unauthorized():
+            return f"the API server does not accept the credentials: {error}; {_DOCTOR}", Exit.REFUSED
+        case Forbidden():
+            return f"the API server refuses: {error}; {_DOCTOR}", Exit.REFUSED
+        case ClusterError():
+            return str(error), Exit.UNREACHABLE
+        case ClaimLost():
+            return f"{error}; nothing more is changed from here", Exit.LEASE_LOST
+        case StoreError():
+            return str(error), Exit.STORE
+    return None
 
 
-def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The daemon's tasks fail together; the first known error among them speaks for all."""
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     for error in group.exceptions:
-        nested = _first_of(error) if isinstance(error, BaseExceptionGroup) else error
-        try:
-            with clear_failures():
-                raise nested
-        except typer.Exit as known:
-            return known
-        except BaseException:  # noqa: BLE001, S112 - only known errors are looked for; the group is raised else
-            continue
-    return group
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -16,7 +16,7 @@ import structlog
 from evidence.redaction import mask_manifest, mask_text
 from evidence.snapshots import read_snapshot
 from incidents.evidence import EventLine, Evidence, LogExcerpt, Revision, Want, WantKind
-from incidents.health import Finding, assess
+from incidents.health import Finding, Health, assess
 from incidents.images import ImageReferenceError, parse_image
 from incidents.objects import EVENT, NODE, POD
 from incidents.signals import clean
@@ -66,7 +66,7 @@ class Collector:
         return Evidence(
             subject=subject,
             snapshot=_masked(snapshot),
-            health=health,
+            health=_masked_health(health),
             present=template_digest(pod_template(snapshot.workload)),
             revisions=_revisions(snapshot, good, failing={finding.pod for finding in health.findings}),
             logs=tuple(await self._logs(subject.namespace, health.findings, unread)),
@@ -139,6 +139,12 @@ class Collector:
                 continue
             lines += [_event_line(event) for event in events]
         return sorted(lines, key=lambda line: line.last_seen)[-EVENTS_KEPT:]
+
+
+def _masked_health(health: Health) -> Health:
+    """The findings quote what kubelet and runtime said, and those quote command lines."""
+    findings = tuple(msgspec.structs.replace(found, detail=mask_text(found.detail)) for found in health.findings)
+    return msgspec.structs.replace(health, findings=findings)
 
 
 def _masked(snapshot: Snapshot) -> Snapshot:

@@ -16,12 +16,12 @@ import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from agents.help_seeker import undo_command
+from agents.help_seeker import told_undo
 from graph.build import HOPS
 from graph.state import State
 from incidents.incident import Incident, Outcome, Status
 from tools.clock import Clock
-from tools.cluster.errors import Busy, Unreachable
+from tools.cluster.errors import Busy, Unauthorized, Unreachable
 from tools.notify.contract import Notice, Section
 from tools.notify.outbox import Outbox
 from tools.store.sqlite import Store
@@ -37,7 +37,7 @@ class InFlight(Exception):
 
 
 class TryLater(Exception):
-    """The API server could not be reached or was too busy; nothing is decided."""
+    """The API server is away, too busy, or does not take our token just now; nothing is decided."""
 
 
 class Runner:
@@ -68,7 +68,7 @@ class Runner:
         async with self._lease(incident):
             try:
                 await self._stream(incident)
-            except (Busy, Unreachable) as error:
+            except (Busy, Unreachable, Unauthorized) as error:
                 raise TryLater(str(error)) from error
             except Exception as error:
                 log.exception("incident.run_failed", incident=incident.id)
@@ -102,7 +102,7 @@ class Runner:
         await self._store.save_incident(ended)
         standing = [change for change in await self._store.changes(incident.id) if change.stands]
         lines = (f"{present.last_signal.reason}: {present.last_signal.message}", said)
-        kept = tuple(undo_command(change) for change in reversed(standing))
+        kept = tuple(told_undo(change) for change in reversed(standing))
         notice = Notice(
             key=f"{incident.id}/handed-over",
             title=f"Could not be worked on, needs a person: {incident.subject}",

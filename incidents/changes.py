@@ -62,7 +62,10 @@ class Inverse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """What verification compares with: the state before the incident's first change."""
+    """What verification compares with: the state before the incident's first change.
+
+    ``ready`` counts pods that were Ready and had not failed lately (``incidents.health.steady``).
+    """
 
     ready: int
     symptoms: tuple[Symptom, ...]

@@ -73,11 +73,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assess(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Health:
-    """Say whether the subject of ``snapshot`` is well, starting or failing at ``now``."""
+    """Say whether the subject of ``snapshot`` is well, starting or failing at ``now``.
+
+    What fails is said of the present spec: pods of an older revision that still fail while somebody's new one
+    rolls out say that it is not well yet, and nothing against the new one.
+    """
     findings = (
         *_workload_findings(snapshot.workload),
         *_replica_set_findings(snapshot),
-        *(finding for pod in snapshot.live_pods for finding in pod_findings(pod, now, speed)),
+        *(finding for pod in snapshot.current_pods for finding in pod_findings(pod, now, speed)),
     )
     ready, desired, until = snapshot.ready, snapshot.desired, None
     if findings:
@@ -107,6 +111,23 @@ def pod_findings(pod: Manifest, now: datetime, speed: float = 1.0) -> Iterator[F
             yield finding
 
 
+def steady(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> int:
+    """How many live pods are Ready and have not failed lately.
+
+    A container that is killed again and again is Ready in between, and that speaks for nothing.
+    """
+    return sum(is_ready(pod) and not _failed_lately(pod, now, speed) for pod in snapshot.live_pods)
+
+
+def _failed_lately(pod: Manifest, now: datetime, speed: float) -> bool:
+    if next(pod_findings(pod, now, speed), None) is not None:
+        return True
+    ends = [(container.get("lastState") or {}).get("terminated") or {} for container in container_statuses(pod)]
+    failures = [timestamp(end.get("finishedAt")) for end in ends if end.get("exitCode")]
+    memory = timedelta(seconds=RESTART_MEMORY_SECONDS / speed)
+    return any(moment is not None and now - moment <= memory for moment in failures)
+
+
 def container_statuses(pod: Manifest) -> list[dict[str, Any]]:
     """Statuses of init and ordinary containers, in the order in which they run."""
     status = pod.get("status", {})
@@ -134,7 +155,8 @@ def _container_finding(pod: str, container: Manifest, now: datetime, speed: floa
             return None
         if symptom is Symptom.CRASH_LOOP and was_oom_killed(container):
             symptom = Symptom.OOM_KILLED
-        return Finding(symptom, clean(waiting.get("message") or waiting.get("reason"), 300), pod, name)
+        # A pull's message names the image four times before it says why.
+        return Finding(symptom, clean(waiting.get("message") or waiting.get("reason")), pod, name)
     if terminated and int(container.get("restartCount", 0)) >= 1 and terminated.get("exitCode"):
         symptom = Symptom.OOM_KILLED if was_oom_killed(container) else Symptom.CRASH_LOOP
         return Finding(symptom, f"ended with exit code {terminated.get('exitCode')} again", pod, name)
@@ -210,10 +232,11 @@ def _deadline(snapshot: Snapshot, speed: float) -> datetime:
 
 
 def timestamp(value: object) -> datetime | None:
-    """An API timestamp, or None where there is none that can be read."""
+    """An API timestamp, or None where there is none that can be read; without a zone it is none."""
     if not isinstance(value, str):
         return None
     try:
-        return datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
     except ValueError:
         return None
+    return moment if moment.tzinfo is not None else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from incidents.changes import LeafChange, Operation
 from incidents.objects import Manifest
-from incidents.pointers import ABSENT, pointer, value_at
+from incidents.pointers import ABSENT, parts_of, pointer, value_at
 
 Parts = tuple[str | int, ...]
 
@@ -40,7 +40,7 @@ def leaf_diff(before: Manifest, after: Manifest) -> tuple[LeafChange, ...]:
 
 
 def _leaves(before: Any, after: Any, at: Parts) -> Iterator[LeafChange]:
-    if before == after and type(before) is type(after):
+    if _same(before, after):
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
@@ -50,12 +50,21 @@ def _leaves(before: Any, after: Any, at: Parts) -> Iterator[LeafChange]:
             old = before[index] if index < len(before) else ABSENT
             new = after[index] if index < len(after) else ABSENT
             yield from _leaves(old, new, (*at, index))
-    elif isinstance(before, dict | list) and before and not isinstance(after, dict | list):
+    elif isinstance(before, dict | list) and before and after is ABSENT:
         yield from _leaves(before, type(before)(), at)
-    elif isinstance(after, dict | list) and after and not isinstance(before, dict | list):
+    elif isinstance(after, dict | list) and after and before is ABSENT:
         yield from _leaves(type(after)(), after, at)
     else:
         yield LeafChange(pointer=pointer(at), before=_shown(before), after=_shown(after))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of JSON values: unlike Python's, 1 is neither true nor 1.0, at any depth."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(item, other[key]) for key, item in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and bool(one == other)
 
 
 def _shown(value: Any) -> Any:
@@ -87,7 +96,7 @@ def between(old: Any, new: Any, at: Parts) -> Iterator[Operation]:
     Lists of equally named items in equal order are compared item by item; any other list that differs is
     replaced as a whole, tested against its whole old value.
     """
-    if old == new and type(old) is type(new):
+    if _same(old, new):
         return
     path = pointer(at)
     if old is ABSENT:
@@ -117,10 +126,10 @@ def named_items(document: Manifest, operations: Iterable[Operation]) -> list[Ope
     """Tests that every named list item which the operations reach into still has its name at its index."""
     tests: dict[str, Operation] = {}
     for operation in operations:
-        parts = operation["path"].split("/")[1:]
+        parts = parts_of(operation["path"])
         for depth, part in enumerate(parts[:-1], 1):
             name = value_at(document, [*parts[:depth], "name"]) if part.isdecimal() else ABSENT
             if isinstance(name, str):
-                path = "/" + "/".join([*parts[:depth], "name"])
+                path = pointer([*parts[:depth], "name"])
                 tests[path] = {"op": "test", "path": path, "value": name}
     return list(tests.values())

@@ -42,12 +42,14 @@ def resolve(document: Any, path: str) -> list[str | int]:
     """The parts of a field path with each ``field[name]`` turned into the index of the item so named.
 
     Only the named items have to exist; what follows the last of them may be absent. Raises PathNotFound when
-    no item, or more than one, has the name.
+    no item, or more than one, has the name, and when a list of named items is addressed by index.
     """
     parts: list[str | int] = []
     for part in parts_of(path):
         named = _NAMED.fullmatch(part)
         if named is None:
+            if part.isdecimal() and _has_names(value_at(document, parts)):
+                raise PathNotFound(f"{path}: items of {parts[-1]} are addressed by name, as in {parts[-1]}[NAME]")
             parts.append(part)
             continue
         parts.append(named["field"])
@@ -61,6 +63,10 @@ def resolve(document: Any, path: str) -> list[str | int]:
             raise PathNotFound(f"{path}: {len(places)} items of {named['field']} are named {named['name']!r}")
         parts.append(places[0])
     return parts
+
+
+def _has_names(items: Any) -> bool:
+    return isinstance(items, list) and any(isinstance(item, dict) and "name" in item for item in items)
 
 
 def matches(text: str, pattern: str) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, DecimalException
 
 _SUFFIXES: dict[str, Decimal] = {
     "": Decimal(1),
-    "m": Decimal(1) / 1000,
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate(("k", "M", "G", "T", "P", "E"), 1)},
     **{suffix: Decimal(1024) ** power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
 }
+_MOST_DIGITS = 20  # the API server itself counts no further than 2**63
 _QUANTITY = re.compile(r"(?P<number>[+-]?\d+(\.\d*)?([eE][+-]?\d+)?)(?P<suffix>[a-zA-Z]*)")
 
 
@@ -24,10 +27,12 @@ def parse_bytes(text: object) -> int:
     if match is None or match["suffix"] not in _SUFFIXES:
         raise UnreadableQuantity(f"{str(text)[:40]!r} is not a quantity such as 128Mi")
     try:
-        value = Decimal(match["number"]) * _SUFFIXES[match["suffix"]]
-    except InvalidOperation as error:
+        value = (Decimal(match["number"]) * _SUFFIXES[match["suffix"]]).to_integral_value(ROUND_CEILING)
+    except DecimalException as error:
         raise UnreadableQuantity(f"{str(text)[:40]!r} is not a quantity such as 128Mi") from error
-    return int(-(-value // 1))
+    if value.adjusted() > _MOST_DIGITS:
+        raise UnreadableQuantity(f"{str(text)[:40]!r} is more than any quantity can be")
+    return int(value)
 
 
 def format_bytes(count: int) -> str:

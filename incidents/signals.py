@@ -7,6 +7,7 @@ strangers, so texts are bounded and stripped of control characters here, once.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -53,13 +54,14 @@ def clean(text: object, limit: int = MESSAGE_LIMIT) -> str:
 def signal_from_event(event: Manifest, *, now: datetime) -> Signal:
     """Normalise a core/v1 Event.
 
-    ``now`` stands in for timestamps the event lacks. Raises MalformedEvent when the event names no object.
+    ``now`` stands in for timestamps the event lacks. Raises MalformedEvent when it names no object or cannot be
+    read.
     """
     about = event.get("involvedObject")
     if not isinstance(about, dict) or not about.get("kind") or not about.get("name"):
         raise MalformedEvent("involvedObject: an event has to name the kind and name of an object")
     reason, message = clean(event.get("reason"), 128), clean(event.get("message"))
-    series = event.get("series") or {}
+    series, metadata = _fields(event, "series"), _fields(event, "metadata")
     last = _time(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime"), now)
     return Signal(
         about=ObjectRef(
@@ -75,8 +77,15 @@ def signal_from_event(event: Manifest, *, now: datetime) -> Signal:
         first_seen=_time(event.get("firstTimestamp") or event.get("eventTime"), last),
         last_seen=last,
         count=_count(series.get("count") or event.get("count")),
-        event_uid=Uid(clean((event.get("metadata") or {}).get("uid"), 64)),
+        event_uid=Uid(clean(metadata.get("uid"), 64)),
     )
+
+
+def _fields(event: Manifest, field: str) -> Manifest:
+    found = event.get(field) or {}
+    if not isinstance(found, Mapping):
+        raise MalformedEvent(f"{field}: an event has an object there, not {clean(type(found).__name__, 40)}")
+    return found
 
 
 def _time(value: object, default: datetime) -> datetime:
@@ -90,4 +99,4 @@ def _time(value: object, default: datetime) -> datetime:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 1
+    return value if type(value) is int and value > 0 else 1

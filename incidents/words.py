@@ -7,6 +7,7 @@ clear sentence.
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 import msgspec
 
@@ -37,7 +38,7 @@ def parse_words(text: str) -> PlainWords:
     text = clean(text, 4000)
     marks = list(_FIELD.finditer(text))
     fields: dict[str, str] = {}
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+    for mark, following in zip_longest(marks, marks[1:]):
         key = mark["key"].lower()
         if key == "event":
             fields.setdefault(key, text[mark.end() :].strip())

@@ -28,6 +28,8 @@ def consult(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opi
         return Silent(f"no playbook knows how to change a {evidence.subject.kind}")
     if evidence.subject.manager:
         return Silent(f"{evidence.subject.manager} manages it and would put a change back")
+    if evidence.snapshot.workload.get("spec", {}).get("paused"):
+        return Silent("its rollout is paused: somebody is at work on it")
     opinions: list[Opinion] = []
     wants: dict[str, Needs] = {}
     reasons: list[str] = []

@@ -19,8 +19,7 @@ _CRASHES = (Symptom.CRASH_LOOP, Symptom.RUN_ERROR)
 
 def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
     """An opinion when only the present revision crashes and another one is good."""
-    current_pods = {pod["metadata"]["name"] for pod in evidence.snapshot.current_pods}
-    crashes = [f for f in evidence.health.findings if f.symptom in _CRASHES and f.pod in current_pods]
+    crashes = [f for f in evidence.health.findings if f.symptom in _CRASHES and f.pod]
     if not crashes:
         return Silent("no pod of the present revision crashes")
     if Symptom.OOM_KILLED in evidence.health.symptoms:

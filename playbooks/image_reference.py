@@ -1,8 +1,9 @@
 """Images that cannot be pulled because the reference is mistyped or the tag does not exist.
 
 The last good revision's image is the first choice: it is known to run here. Without one, the nearest tag of
-the same repository is certain if exactly one existing tag is that near. Another repository or registry is
-certain only if this workload has used it before; guessing names is how wrong software gets deployed.
+the same repository is certain if exactly one existing tag is that near and names the same version. Another
+repository or registry is certain only if this workload has used it before; guessing names is how wrong
+software gets deployed. A reference that has been pulled before is no slip: then its tag was removed.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from incidents.symptoms import Symptom
 
 FAMILY = "image"
 NEAR = 2  # edits; a slip of the keyboard, not another version
+SHORTEST_WORD = 4  # letters; "rc", "v" and a patch letter are versions, "alpnie" is a word
 # What runtimes and registries say when an image is not there, as opposed to not answering or not allowed.
 _NOT_THERE = re.compile(
     r"not found|manifest unknown|name unknown|does not exist|InvalidImageName|couldn't parse image", re.IGNORECASE
 )
+# What containerd says when the registry will not tell a missing repository from one it hides.
+_EITHER = re.compile(r"(repository )?does not exist or may require [^,;:\n]*", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(r"401|403|unauthori[sz]ed|denied|forbidden|authentication required", re.IGNORECASE)
 
 
@@ -34,35 +38,48 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
         return Silent("no image fails to be pulled")
     name = findings[0].container
     container = evidence.container(name)
-    if container is None or _runs_another_template(evidence, findings[0].pod):
+    if container is None:
         return Silent(f"container {name!r} is not in the present template")
+    if any(revision.digest == evidence.present and revision.good for revision in evidence.revisions):
+        return Silent("the present revision was well before: its image has been pulled, and is no slip")
     wanted = str(container.get("image", ""))
     said = _what_the_runtime_said(evidence, name, wanted)
-    if _NOT_ALLOWED.search(said) and not _NOT_THERE.search(said):
+    if _NOT_THERE.search(_EITHER.sub("", said)):
+        return _from_last_good(evidence, name, wanted) or _from_near_tags(evidence, name, wanted)
+    if _EITHER.search(said) and not _same_repository(wanted, _last_good_image(evidence, name)):
+        return _from_last_good(evidence, name, wanted) or Silent("the registry does not say whether it exists")
+    if _NOT_ALLOWED.search(said):
         return Silent("the registry refuses access; another tag would not help")
-    if not _NOT_THERE.search(said):
-        return Silent("nothing says that the image does not exist")
-    return _from_last_good(evidence, name, wanted) or _from_near_tags(evidence, name, wanted)
+    return Silent("nothing says that the image does not exist")
 
 
-def _runs_another_template(evidence: Evidence, pod: str) -> bool:
-    current = {item["metadata"]["name"] for item in evidence.snapshot.current_pods}
-    return pod not in current
+def _same_repository(one: str, other: str | None) -> bool:
+    try:
+        return other is not None and parse_image(one).same_repository(parse_image(other))
+    except ImageReferenceError:
+        return False
+
+
+def _last_good_image(evidence: Evidence, name: str) -> str | None:
+    containers = evidence.last_good.template.get("spec", {}).get("containers") or () if evidence.last_good else ()
+    return next((str(item.get("image")) for item in containers if item.get("name") == name), None)
 
 
 def _what_the_runtime_said(evidence: Evidence, container: str, image: str) -> str:
-    """Messages of the pods' states, and of events that name the image: both were written by the kubelet's side."""
+    """Messages of the pods' states, and of events that name the image: both were written by the kubelet's side.
+
+    The reference itself is left out: its words were chosen by whoever wrote it.
+    """
     states = [finding.detail for finding in evidence.health.findings if finding.container == container]
     events = [line.message for line in evidence.events if image in line.message]
-    return "\n".join([*states, *events])
+    return "\n".join([*states, *events]).replace(image, "") if image else ""
 
 
 def _from_last_good(evidence: Evidence, name: str, wanted: str) -> Opinion | None:
     good = evidence.last_good
     if good is None:
         return None
-    containers = good.template.get("spec", {}).get("containers") or ()
-    image = next((str(item.get("image")) for item in containers if item.get("name") == name), None)
+    image = _last_good_image(evidence, name)
     if image is None or image == wanted:
         return None
     basis = "has ready pods now" if good.ready else "was seen well before"
@@ -119,19 +136,29 @@ def _tags_of(reference: ImageReference, kind: WantKind, answer: Iterable[str]) -
 
 
 def _nearest(reference: ImageReference, tags: set[str]) -> list[str]:
-    """The tags at the smallest distance within ``NEAR``; a change of digits alone is another version, not a slip."""
+    """The tags of the same version at the smallest distance within ``NEAR``."""
     wrong = reference.tag or ""
     near = {
         tag: DamerauLevenshtein.distance(wrong, tag, score_cutoff=NEAR)
         for tag in tags
-        if tag != wrong and not _only_digits_differ(wrong, tag)
+        if tag != wrong and _same_version(wrong, tag)
     }
     best = min(near.values(), default=NEAR + 1)
     return [tag for tag, distance in near.items() if distance == best and distance <= NEAR]
 
 
-def _only_digits_differ(one: str, other: str) -> bool:
-    return re.sub(r"\d", "0", one) == re.sub(r"\d", "0", other)
+def _same_version(one: str, other: str) -> bool:
+    """Whether two tags can differ by a slip of the keyboard alone.
+
+    Numbers are versions, and so are short words such as the letter of ``1.1.1k``: they have to be the same.
+    """
+    if re.findall(r"\d+", one) != re.findall(r"\d+", other):
+        return False
+    words, others = re.findall(r"[A-Za-z]+", one), re.findall(r"[A-Za-z]+", other)
+    if len(words) != len(others):
+        return False
+    pairs = zip(words, others, strict=True)
+    return all(word == meant or min(len(word), len(meant)) >= SHORTEST_WORD for word, meant in pairs)
 
 
 def _opinion(

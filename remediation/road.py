@@ -11,18 +11,21 @@ from typing import Any
 import msgspec
 import structlog
 
-from evidence.snapshots import selector_text
-from incidents.changes import Baseline, Change, ChangeState, LeafChange
+from evidence.redaction import mask_leaves
+from evidence.snapshots import read_snapshot, selector_text
+from incidents.changes import CHANGE_ANNOTATION, Baseline, Change, ChangeState, LeafChange
 from incidents.codec import digest
 from incidents.evidence import Evidence
-from incidents.health import PROGRESS_DEADLINE_SECONDS
+from incidents.health import PROGRESS_DEADLINE_SECONDS, steady
 from incidents.incident import Incident, Result, Verification
 from incidents.objects import DEPLOYMENT, REPLICA_SET, ChangeId
 from incidents.patch import leaf_diff
+from incidents.pointers import value_at
 from incidents.policy import Answer, Mode, Policy, Ruling, Verdict
 from incidents.proposals import Proposal
 from incidents.subjects import owns
 from remediation.guardrails import View, before_dry_run, on_difference
+from remediation.guardrails.request import LONGEST_CLAIM
 from remediation.seal import Unsealable, invert, seal
 from remediation.transaction import NotApplied, Transaction
 from remediation.undo import Undo, UndoRefused
@@ -34,11 +37,16 @@ from tools.cluster.transport import Transport
 from tools.cluster.writer import Writer
 from tools.store.sqlite import Store
 
+LONGEST_DEADLINE = LONGEST_CLAIM - timedelta(minutes=5)  # less, because two clocks are never quite the same
+
 log = structlog.get_logger(__name__)
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a proposal before it was verified: ``change`` is set if it was applied."""
+    """What became of a proposal before it was verified: ``change`` is set if it was applied.
+
+    ``diff`` is for people and prompts, with masked values where the evidence has them; the change keeps the raw one.
+    """
 
     verdict: Verdict
     diff: tuple[LeafChange, ...] = ()
@@ -101,6 +109,7 @@ class Remediation:
                 read_generation=int(evidence.snapshot.workload["metadata"].get("generation", 0)),
                 manager=incident.subject.manager,
                 earlier=earlier,
+                known=await self._known(live),
                 now=self._clock.now(),
             )
             return await self._guarded(incident, view, evidence, round_number)
@@ -123,9 +132,9 @@ class Remediation:
         answer = await self._writer.dry_run(view.proposal.target, patch, change=change_id)
         diff = leaf_diff(view.live, answer)
         verdict = on_difference(msgspec.structs.replace(view, answer=answer, diff=diff), verdict)
+        attempt = await self._noted(incident, Attempt(verdict=verdict, diff=mask_leaves(diff, view.live, answer)))
         if verdict.answer is not Answer.ALLOW:
-            return await self._noted(incident, Attempt(verdict=verdict, diff=diff))
-        await self._noted(incident, Attempt(verdict=verdict, diff=diff))
+            return attempt
         change = Change(
             id=change_id,
             incident=incident.id,
@@ -136,11 +145,24 @@ class Remediation:
             diff=diff,
             inverse=invert(view.live, answer, diff),
             digest=digest(view.proposal.target.uid, patch, diff),
-            baseline=_baseline(view.earlier, evidence),
+            baseline=self._baseline(view.earlier, evidence),
             prepared_at=self._clock.now(),
             deadline=deadline,
         )
-        return Attempt(verdict=verdict, diff=diff, change=await self._leased(change))
+        return msgspec.structs.replace(attempt, change=await self._leased(change))
+
+    async def _known(self, live: dict[str, Any]) -> frozenset[ChangeId]:
+        """The change that the object names, if it is one of this store's: an earlier incident may have made it."""
+        named = value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION))
+        change = await self._store.change(ChangeId(named)) if isinstance(named, str) else None
+        return frozenset({change.id} if change is not None else ())
+
+    def _baseline(self, earlier: Sequence[Change], evidence: Evidence) -> Baseline:
+        standing = [change for change in earlier if change.stands]
+        if standing:
+            return standing[0].baseline
+        ready = steady(evidence.snapshot, evidence.taken_at, self._clock.speed)
+        return Baseline(ready=ready, symptoms=tuple(sorted(evidence.health.symptoms)))
 
     async def _leased(self, change: Change) -> Change:
         """Apply under a lease on the object's uid, so that two incidents never change one object at once."""
@@ -154,11 +176,16 @@ class Remediation:
             await self._store.release_lease(key, self._holder)
 
     async def verify(self, change: Change) -> tuple[Change, Verification]:
-        """Watch an applied change and record the answer; a change that ends well is verified."""
+        """Watch an applied change and record the answer.
+
+        If it ends well it is verified, and so are the incident's earlier changes that stand below it.
+        """
         verification = await self._verifier.verify(change)
         if verification.result is Result.WELL:
-            change = change.advance(ChangeState.VERIFIED)
-            await self._store.save_change(change)
+            for other in await self._store.changes(change.incident):
+                if other.state in (ChangeState.APPLIED, ChangeState.KEPT):
+                    await self._store.save_change(other.advance(ChangeState.VERIFIED))
+            change = await self._store.change(change.id) or change
         await self._store.note(
             change.incident, "verification", change=change.id, result=verification.result, detail=verification.detail
         )
@@ -183,12 +210,12 @@ class Remediation:
         spec since. If one cannot be taken back, the rest wait for a person.
         """
         standing = [change for change in await self._store.changes(incident.id) if change.stands]
-        if not standing:
-            return Settlement()
-        reason = await self._reason_to_keep(standing)
-        if reason:
-            return await self._keep(standing, (), reason)
         undone: list[ChangeId] = []
+        while standing and await self._undo.noticed(standing[-1]):
+            undone.append(standing.pop().id)  # a crash came between taking it back and recording that
+        reason = await self._reason_to_keep(standing) if standing else ""
+        if reason:
+            return await self._keep(standing, tuple(undone), reason)
         for change in reversed(standing):
             try:
                 await self._undo.undo(change)
@@ -200,12 +227,13 @@ class Remediation:
         return Settlement(undone=tuple(undone))
 
     async def _reason_to_keep(self, standing: Sequence[Change]) -> str:
-        live = await self._reader.find(standing[-1].target)
-        if live is None:
+        now = self._clock.now()
+        snapshot = await read_snapshot(self._reader, standing[-1].target, now=now)
+        if snapshot is None:
             return "the object is gone"
-        if standing[-1].overtaken(live):
+        if standing[-1].overtaken(snapshot.workload):
             return "somebody else has changed the spec since"
-        ready = int(live.get("status", {}).get("readyReplicas", 0))
+        ready = steady(snapshot, now, self._clock.speed)
         if ready > standing[0].baseline.ready:
             return f"{ready} replicas are ready, {standing[0].baseline.ready} were before"
         return ""
@@ -227,8 +255,10 @@ class Remediation:
         return live, tuple(item for item in found if owns(live, item))
 
     def _deadline(self, live: dict[str, Any]) -> datetime:
+        """When verification ends at the latest: never further off than others believe, whatever the spec says."""
         allowed = int(live.get("spec", {}).get("progressDeadlineSeconds") or PROGRESS_DEADLINE_SECONDS)
-        return self._clock.now() + timedelta(seconds=(allowed + self._settle_seconds) / self._clock.speed)
+        wanted = timedelta(seconds=(allowed + self._settle_seconds) / self._clock.speed)
+        return self._clock.now() + min(wanted, LONGEST_DEADLINE)
 
     async def _noted(self, incident: Incident, attempt: Attempt) -> Attempt:
         await self._store.note(
@@ -239,13 +269,6 @@ class Remediation:
             diff=attempt.diff,
         )
         return attempt
-
-
-def _baseline(earlier: Sequence[Change], evidence: Evidence) -> Baseline:
-    standing = [change for change in earlier if change.stands]
-    if standing:
-        return standing[0].baseline
-    return Baseline(ready=evidence.health.ready, symptoms=tuple(sorted(evidence.health.symptoms)))
 
 
 def _refusal(rule: str, answer: Answer, reason: str) -> Attempt:

@@ -43,7 +43,7 @@ class Transaction:
         await self._store.save_change(change)
         sent = change.advance(ChangeState.SENT)
         await self._store.save_change(sent)
-        await self._store.note(change.incident, "sent", change=change.id, target=str(change.target), diff=change.diff)
+        await self._store.note(change.incident, "sent", change=change.id, target=str(change.target))
         try:
             answer = await self._writer.apply(change.target, change.patch, change=change.id)
         except ClusterError as error:

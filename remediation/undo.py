@@ -41,12 +41,27 @@ class Undo:
         try:
             await self._writer.apply(change.target, change.inverse.operations, change=change.id)
         except Invalid as error:
-            differences = differences_since(change, await self._live(change))
+            live = await self._live(change)
+            if _has_old_values(change, live):
+                return await self._record(change, "somebody else has put the values back")
+            differences = differences_since(change, live)
             raise UndoRefused("somebody else has changed it since", differences) from error
         except ClusterError as error:
             if not _is_back(change, await self._live(change)):
                 raise UndoRefused(f"the API server did not take it: {error}") from error
         return await self._record(change, "undone")
+
+    async def noticed(self, change: Change) -> bool:
+        """Whether the change has been taken back already; recorded if so. False when that cannot be seen."""
+        if change.state is ChangeState.SENT:
+            return False  # an object without it may never have had it
+        try:
+            if not _is_back(change, await self._live(change)):
+                return False
+        except UndoRefused:
+            return False
+        await self._record(change, "already back")
+        return True
 
     async def _live(self, change: Change) -> dict[str, object]:
         try:
@@ -68,6 +83,10 @@ class Undo:
 def _is_back(change: Change, live: dict[str, object]) -> bool:
     if value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == change.id:
         return False
+    return _has_old_values(change, live)
+
+
+def _has_old_values(change: Change, live: dict[str, object]) -> bool:
     return all(_value(live, leaf.pointer) == leaf.before for leaf in change.diff)
 
 

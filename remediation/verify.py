@@ -8,13 +8,13 @@ Only pods of the present spec count: those of the broken one linger while a roll
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from evidence.snapshots import read_snapshot
 from incidents.changes import Change
-from incidents.health import Health, State, assess, pod_findings, restarts
+from incidents.health import Health, State, assess, pod_findings, restarts, steady
 from incidents.incident import Result, Verification
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
@@ -22,7 +22,7 @@ from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
 PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
 _COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP)
 UNREADABLE_LOOKS = 30  # consecutive looks that fail before verification says that it cannot tell
@@ -31,7 +31,11 @@ log = structlog.get_logger(__name__)
 
 
 class Verifier:
-    """Watches one change until it can say what became of it; ``settle_seconds`` is how long well must last."""
+    """Watches one change until it can say what became of it; ``settle_seconds`` is how long well must last.
+
+    What is well at the deadline is still given its settle time: a deadline that passed while nobody looked says
+    nothing about the change.
+    """
 
     def __init__(self, reader: Reader, clock: Clock, *, settle_seconds: float) -> None:
         self._reader = reader
@@ -39,7 +43,8 @@ class Verifier:
         self._settle_seconds = settle_seconds
 
     async def verify(self, change: Change) -> Verification:
-        """The answer, by the change's own deadline at the latest."""
+        """The answer, by the change's own deadline at the latest, or a settle time after it for what is well."""
+        began = self._clock.now()
         quiet = _Quiet()
         unreadable = 0
         while True:
@@ -53,12 +58,15 @@ class Verifier:
                     return _verdict(Result.CANNOT_TELL, f"the cluster cannot be read: {error}")
                 await self._clock.sleep(LOOK_SECONDS)
                 continue
-            answer = self._look(change, snapshot, now, quiet)
+            answer = self._look(change, snapshot, now, quiet, began)
             if answer is not None:
                 return answer
-            await self._clock.sleep(LOOK_SECONDS)
+            lasted = quiet.seconds(self._clock.now()) * self._clock.speed
+            await self._clock.sleep(_pause(lasted, self._settle_seconds))
 
-    def _look(self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet) -> Verification | None:
+    def _look(
+        self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet, began: datetime
+    ) -> Verification | None:
         if snapshot is None:
             return _verdict(Result.CANNOT_TELL, "the object is gone")
         if change.overtaken(snapshot.workload):
@@ -67,11 +75,15 @@ class Verifier:
         lasted = quiet.lasted(snapshot, health, now) * self._clock.speed
         patient = change.proposal.ends in _COUNTED or lasted >= PATIENCE_SECONDS
         if patient and promised_symptom_is_back(change, snapshot, now, self._clock.speed):
-            return _verdict(Result.NO_BETTER, f"{change.proposal.ends} again: {_first(health)}", health.ready)
+            return _failing_again(change, snapshot, health, now, self._clock.speed)
         settled = lasted >= self._settle_seconds
         if health.state is State.WELL and settled:
             return _verdict(Result.WELL, f"{health.ready} of {health.desired} ready, no restart since", health.ready)
-        if now >= change.deadline or (settled and _fails_otherwise(snapshot, now, self._clock.speed)):
+        last_look = max(change.deadline, began) + timedelta(seconds=2 * self._settle_seconds / self._clock.speed)
+        if health.state is State.WELL and now < last_look:
+            return None
+        lasting = lasted >= max(self._settle_seconds, PATIENCE_SECONDS)
+        if now >= change.deadline or (lasting and _fails_otherwise(snapshot, now, self._clock.speed)):
             return _at_the_end(change, snapshot, health, now, self._clock.speed)
         return None
 
@@ -92,7 +104,16 @@ class _Quiet:
         )
         if seen != self._seen or self._since is None:
             self._since, self._seen = now, seen
-        return (now - self._since).total_seconds()
+        return self.seconds(now)
+
+    def seconds(self, now: datetime) -> float:
+        return (now - self._since).total_seconds() if self._since is not None else 0.0
+
+
+def _pause(lasted: float, settle_seconds: float) -> float:
+    """How long to wait before the next look: longer, the longer nothing has changed, but not past the settle time."""
+    pause = min(LONGEST_LOOK_SECONDS, max(LOOK_SECONDS, lasted / 10))
+    return min(pause, settle_seconds - lasted) if lasted < settle_seconds else pause
 
 
 def promised_symptom_is_back(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> bool:
@@ -108,12 +129,24 @@ def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float) -> bool:
     return any(True for pod in snapshot.current_pods for _ in pod_findings(pod, now, speed))
 
 
+def _failing_again(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
+    """The promised symptom is back: better only if more replicas are ready all the same."""
+    gained = steady(snapshot, now, speed) - change.baseline.ready
+    detail = f"{change.proposal.ends} again: {_first(health)}"
+    if gained > 0:
+        return _verdict(Result.BETTER, f"{gained} more ready than before, but {detail}", health.ready)
+    return _verdict(Result.NO_BETTER, detail, health.ready)
+
+
 def _at_the_end(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
-    gained = snapshot.ready - change.baseline.ready
+    gained = steady(snapshot, now, speed) - change.baseline.ready
     if gained > 0:
         return _verdict(Result.BETTER, f"{gained} more ready than before, but {_first(health)}", health.ready)
     rolled_out = bool(snapshot.current_pods)
-    if rolled_out and not promised_symptom_is_back(change, snapshot, now, speed) and health.findings:
+    still_there = promised_symptom_is_back(change, snapshot, now, speed) or any(
+        finding.symptom is change.proposal.ends and not finding.pod for finding in health.findings
+    )
+    if rolled_out and not still_there and health.findings:
         return _verdict(Result.BETTER, f"{change.proposal.ends} is gone, but {_first(health)}", health.ready)
     return _verdict(Result.NO_BETTER, f"not well by the deadline: {_first(health)}", health.ready)
 

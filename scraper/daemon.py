@@ -7,7 +7,8 @@ runs, and lets the runs in flight come to the end of what they are doing for a w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -90,6 +91,21 @@ class Daemon:
     def stop(self) -> None:
         """Ask it to drain and end."""
         self._stop.set()
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Run beside the block: from the moment it watches until it has drained."""
+        running = asyncio.create_task(self.run())
+        ready = asyncio.create_task(self.ready.wait())
+        await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if running.done():
+                running.result()
+            yield
+        finally:
+            ready.cancel()
+            self.stop()
+            await running
 
     async def run(self) -> None:
         """Run until ``stop``. Raises ClusterError when the cluster cannot be read at all at the start."""

@@ -30,12 +30,27 @@ def pointers(view: View) -> Iterator[Ruling]:
     if isinstance(view.proposal.action, RollBack):
         return
     allowed = view.policy.allowed_pointers.get(view.proposal.target.kind, ())
-    asked = {pointer(resolve(view.live, edit.path)) for edit in view.proposal.action}
+    asked = {pointer(resolve(view.live, edit.path)): edit.value for edit in view.proposal.action}
+    for place in asked:  # the difference leaves out what the server keeps by itself, an asker may not
+        if not any(matches(place, pattern) for pattern in allowed):
+            yield Ruling("pointers", Answer.REFUSE, f"{place} may not be changed")
     for leaf in view.diff:
         if not any(matches(leaf.pointer, pattern) for pattern in allowed):
             yield Ruling("pointers", Answer.REFUSE, f"{leaf.pointer} may not be changed")
         elif leaf.pointer not in asked:
             yield Ruling("pointers", Answer.REFUSE, f"{leaf.pointer} would change too, and nobody asked for it")
+        elif not _as_asked(leaf.after, asked[leaf.pointer]):
+            yield Ruling("pointers", Answer.REFUSE, f"the server would store another value at {leaf.pointer}")
+
+
+def _as_asked(stored: Any, asked: Any) -> bool:
+    """Whether the server's form of a value is the value that was asked for; it canonicalises quantities."""
+    if stored == asked:
+        return True
+    try:
+        return parse_bytes(stored) == parse_bytes(asked)
+    except UnreadableQuantity:
+        return False
 
 
 def rollback(view: View) -> Iterator[Ruling]:
@@ -90,12 +105,16 @@ def image_repository(view: View) -> Iterator[Ruling]:
 
 
 def nothing_weakened(view: View) -> Iterator[Ruling]:
-    """No probe, limit, security setting or whole container disappears to make a symptom go away."""
-    if isinstance(view.proposal.action, RollBack) or view.answer is None:
+    """No probe, limit, security setting or whole container disappears to make a symptom go away.
+
+    A rollback may take back what the failing revision had added; that is for a person to decide.
+    """
+    if view.answer is None:
         return
+    answer = Answer.NEEDS_APPROVAL if isinstance(view.proposal.action, RollBack) else Answer.REFUSE
     before, after = _guarded_fields(view.live), _guarded_fields(view.answer)
     for place in sorted(before - after):
-        yield Ruling("nothing-weakened", Answer.REFUSE, f"{place} would be removed")
+        yield Ruling("nothing-weakened", answer, f"{place} would be removed")
     if int(view.answer.get("spec", {}).get("replicas", 1)) == 0 != int(view.live.get("spec", {}).get("replicas", 1)):
         yield Ruling("nothing-weakened", Answer.REFUSE, "the workload would be scaled to zero")
 
@@ -103,7 +122,7 @@ def nothing_weakened(view: View) -> Iterator[Ruling]:
 def _guarded_fields(manifest: Manifest) -> set[str]:
     spec = meaningful(manifest).get("spec", {}).get("template", {}).get("spec", {})
     fields = {"securityContext"} if spec.get("securityContext") else set()
-    for container in spec.get("containers") or ():
+    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
         name = container.get("name")
         fields.add(f"container {name}")
         for key in ("livenessProbe", "readinessProbe", "startupProbe", "securityContext"):

@@ -17,11 +17,11 @@ def mode(view: View) -> Iterator[Ruling]:
     """observe refuses; suggest asks a person; auto leaves it to the other rules."""
     match view.policy.mode:
         case Mode.OBSERVE:
-            yield Ruling("mode", Answer.REFUSE, "mode observe: nothing is written")
+            yield Ruling("mode", Answer.REFUSE, "observe: nothing is written")
         case Mode.SUGGEST:
-            yield Ruling("mode", Answer.NEEDS_APPROVAL, "mode suggest: a person decides")
+            yield Ruling("mode", Answer.NEEDS_APPROVAL, "suggest: a person decides")
         case Mode.AUTO:
-            yield Ruling("mode", Answer.ALLOW, "mode auto")
+            yield Ruling("mode", Answer.ALLOW, "auto")
 
 
 def namespace(view: View) -> Iterator[Ruling]:
@@ -66,7 +66,7 @@ def foreign_change(view: View) -> Iterator[Ruling]:
     """Another fixer's change that is still being verified is waited for."""
     annotations = view.live["metadata"].get("annotations") or {}
     change, until = annotations.get(CHANGE_ANNOTATION), timestamp(annotations.get(UNTIL_ANNOTATION))
-    if change is None or until is None or change in {known.id for known in view.earlier}:
+    if change is None or until is None or change in view.known | {own.id for own in view.earlier}:
         return
     if until.tzinfo is not None and view.now < until < view.now + LONGEST_CLAIM:
         yield Ruling("foreign-change", Answer.DEFER, f"change {str(change)[:64]} is being verified until {until}")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from incidents.changes import Change, LeafChange
-from incidents.objects import Manifest
+from incidents.objects import ChangeId, Manifest
 from incidents.policy import Policy
 from incidents.proposals import Proposal
 
@@ -18,6 +18,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """One proposed change. ``answer`` and ``diff`` are set once the server's dry run has answered.
 
     ``earlier`` are the incident's changes so far: bounds count from the values before the first of them.
+    ``known`` are the changes among those the object may name that this store has made itself.
     ``read_generation`` is the object's generation in the evidence the proposal rests on.
     """
 
@@ -28,6 +29,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     read_generation: int
     manager: str = ""
     earlier: tuple[Change, ...] = ()
+    known: frozenset[ChangeId] = frozenset()
     now: datetime
     answer: dict[str, Any] | None = None
     diff: tuple[LeafChange, ...] = ()

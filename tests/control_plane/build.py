@@ -166,15 +166,11 @@ def _go_build(go: str, folder: Path, environ: Mapping[str, str]) -> None:
         process.wait()
         raise
     if code != 0:
-        raise BuildError(
-            f"go build ended with {code}; its own words stand above (module proxy: see `go env GOPROXY`)"
-        )
+        raise BuildError(f"go build ended with {code}; its own words stand above (module proxy: see `go env GOPROXY`)")
     for name, built_as in _BUILT_AS.items():
         (folder / built_as).rename(folder / name)
     if missing := missing_binaries(folder):
-        raise BuildError(
-            f"go build made no {', '.join(missing)}: check the `tool` lines of tests/control_plane/go.mod"
-        )
+        raise BuildError(f"go build made no {', '.join(missing)}: check the `tool` lines of tests/control_plane/go.mod")
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

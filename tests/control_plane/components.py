@@ -31,9 +31,7 @@ class ControlPlaneError(Exception):
 class Component:
     """A running program with its log. Made by starting it; `stop` may be called any number of times."""
 
-    def __init__(
-        self, name: str, command: Sequence[str | Path], *, folder: Path, environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str | Path], *, folder: Path, environ: Mapping[str, str]) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         # -I -S: the tether needs nothing but the standard library, and starts in half the time without the
@@ -95,9 +93,7 @@ def wait_until(
     while not ready():
         for component in components:
             if component.exit_code is not None:
-                raise ControlPlaneError(
-                    f"{component.name} ended while waiting for {what}\n{component.tail()}"
-                )
+                raise ControlPlaneError(f"{component.name} ended while waiting for {what}\n{component.tail()}")
         if time.monotonic() > deadline:
             raise ControlPlaneError(f"waited {seconds:.0f} s in vain for {what}\n{shown.tail()}")
         time.sleep(_POLL_SECONDS)

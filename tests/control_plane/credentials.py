@@ -64,9 +64,7 @@ def create_credentials(folder: Path) -> Credentials:
     lines = [f'{tokens[user]},{user},{user},"{",".join(groups)}"' for user, groups in USERS.items()]
     return Credentials(
         ca_file=write_private(folder / "ca.crt", _pem(ca)),
-        cert_file=write_private(
-            folder / "server.crt", _pem(_server_certificate(server_key, ca, ca_key, now))
-        ),
+        cert_file=write_private(folder / "server.crt", _pem(_server_certificate(server_key, ca, ca_key, now))),
         key_file=write_private(folder / "server.key", _key_pem(server_key)),
         service_account_key_file=write_private(folder / "service-account.key", _key_pem(account_key)),
         token_file=write_private(folder / "tokens.csv", "\n".join(lines) + "\n"),
@@ -108,9 +106,7 @@ def _server_certificate(
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         # Python 3.13 verifies strictly by default and wants to find the issuer by this.
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
 

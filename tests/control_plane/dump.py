@@ -22,9 +22,7 @@ def dump_objects(fetch: Fetch) -> dict[str, Json]:
 
     `fetch` answers a GET of a path with its JSON, and raises if it cannot.
     """
-    return {
-        _key(item): item for version, resource in _listable(fetch) for item in _list(fetch, version, resource)
-    }
+    return {_key(item): item for version, resource in _listable(fetch) for item in _list(fetch, version, resource)}
 
 
 def _key(item: Json) -> str:
@@ -33,9 +31,7 @@ def _key(item: Json) -> str:
 
 
 def _listable(fetch: Fetch) -> Iterator[tuple[str, Json]]:
-    preferred = (
-        (group["name"], group["preferredVersion"]["groupVersion"]) for group in fetch("/apis")["groups"]
-    )
+    preferred = ((group["name"], group["preferredVersion"]["groupVersion"]) for group in fetch("/apis")["groups"])
     for group, version in [("", "v1"), *preferred]:
         for resource in fetch(_base(version))["resources"]:
             plural = resource["name"]

@@ -176,9 +176,7 @@ class ControlPlane:
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {"name": name, "cluster": {"server": self.server, "certificate-authority-data": authority}}
-            ],
+            "clusters": [{"name": name, "cluster": {"server": self.server, "certificate-authority-data": authority}}],
             "users": [{"name": name, "user": {"token": token}}],
             "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}],
             "current-context": name,
@@ -231,14 +229,10 @@ class ControlPlane:
         mark = f"{_USER_AGENT}/mark-{uuid.uuid4()}"
         self.request("GET", "/version", headers={"User-Agent": mark}).raise_for_status()
         log = self._layout.audit_log
-        self._wait(
-            lambda: mark in log.read_text(), "a line in the audit log", self._components[0], seconds=10
-        )
+        self._wait(lambda: mark in log.read_text(), "a line in the audit log", self._components[0], seconds=10)
         written, _, _ = log.read_text().rpartition("\n")  # what follows is a line still being written
         events = map(json.loads, written.splitlines())
-        return (
-            event for event in events if not event.get("userAgent", "").startswith(f"{_USER_AGENT}/mark-")
-        )
+        return (event for event in events if not event.get("userAgent", "").startswith(f"{_USER_AGENT}/mark-"))
 
     def dump(self) -> dict[str, dict[str, Any]]:
         """Every object of every kind that can be listed, by `apps/v1/Deployment/NAMESPACE/NAME`.
@@ -250,9 +244,7 @@ class ControlPlane:
     def _fetch(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         response = self.request(method, path, body)
         if response.is_error:
-            raise ControlPlaneError(
-                f"{method} {path} was answered with {response.status_code}: {response.text}"
-            )
+            raise ControlPlaneError(f"{method} {path} was answered with {response.status_code}: {response.text}")
         answer: dict[str, Any] = response.json()
         return answer
 
@@ -299,9 +291,7 @@ class ControlPlane:
         )
         self._launch("kube-scheduler", flags.kube_scheduler(scheduler))
         shown = self._launch("kube-controller-manager", flags.kube_controller_manager(self._layout, manager))
-        self._wait(
-            self._controllers_are_working, "the controller-manager to fill the default namespace", shown
-        )
+        self._wait(self._controllers_are_working, "the controller-manager to fill the default namespace", shown)
 
     def _launch(self, name: str, arguments: list[str]) -> Component:
         command = [str(self._binaries / name), *arguments]

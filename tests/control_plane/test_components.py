@@ -70,9 +70,7 @@ def test_a_component_dies_with_the_process_that_started_it(tmp_path: Path) -> No
     orphan = int(done.stdout)
     deadline = Component("clock", _SLEEPING, folder=tmp_path, environ=_ENVIRON)
     try:
-        wait_until(
-            lambda: not _is_alive(orphan), "its end", components=[deadline], seconds=10, shown=deadline
-        )
+        wait_until(lambda: not _is_alive(orphan), "its end", components=[deadline], seconds=10, shown=deadline)
     finally:
         deadline.stop()
 
@@ -94,9 +92,7 @@ def test_a_start_that_fails_shows_the_end_of_the_log(tmp_path: Path) -> None:
 
 
 def test_a_wait_that_is_in_vain_shows_the_end_of_the_log(tmp_path: Path) -> None:
-    component = Component(
-        "slow", ["/bin/sh", "-c", "echo not yet; sleep 600"], folder=tmp_path, environ=_ENVIRON
-    )
+    component = Component("slow", ["/bin/sh", "-c", "echo not yet; sleep 600"], folder=tmp_path, environ=_ENVIRON)
     try:
         wait_until(component.log.read_text, "a word", components=[component], seconds=10, shown=component)
         with pytest.raises(ControlPlaneError, match=r"in vain for a miracle(.|\n)*not yet"):
@@ -105,9 +101,7 @@ def test_a_wait_that_is_in_vain_shows_the_end_of_the_log(tmp_path: Path) -> None
         component.stop()
 
 
-def test_an_interrupt_during_the_start_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_during_the_start_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
 
     class Recorded(Component):

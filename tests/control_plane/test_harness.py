@@ -51,9 +51,7 @@ def test_the_server_and_kubectl_say_which_release_they_are(control_plane: Contro
         pytest.param("/metadata/annotations/absent", 422, id="fails where the parent is missing too"),
     ],
 )
-def test_a_json_patch_test_for_null(
-    control_plane: ControlPlane, config_map: str, pointer: str, code: int
-) -> None:
+def test_a_json_patch_test_for_null(control_plane: ControlPlane, config_map: str, pointer: str, code: int) -> None:
     patch = [_operation("test", pointer, None), _operation("replace", "/data/mode", "new")]
     answer = control_plane.request("PATCH", config_map, patch, headers=_JSON_PATCH)
     assert answer.status_code == code, answer.text
@@ -70,9 +68,7 @@ def test_a_failed_json_patch_test_is_invalid_and_does_not_say_which(
     assert status["message"] == "the server rejected our request due to an error in our request"
 
 
-def test_a_dry_run_answers_with_the_change_and_keeps_nothing(
-    control_plane: ControlPlane, config_map: str
-) -> None:
+def test_a_dry_run_answers_with_the_change_and_keeps_nothing(control_plane: ControlPlane, config_map: str) -> None:
     before = control_plane.request("GET", config_map).json()
     patch = [_operation("replace", "/data/mode", "new")]
     answer = control_plane.request("PATCH", f"{config_map}?dryRun=All", patch, headers=_JSON_PATCH)
@@ -101,9 +97,7 @@ def test_a_request_without_a_known_token_is_unauthorized(control_plane: ControlP
     assert control_plane.request("GET", "/version", token="made-up").status_code == 401
 
 
-def test_the_audit_log_tells_who_wrote_what_with_which_program(
-    control_plane: ControlPlane, config_map: str
-) -> None:
+def test_the_audit_log_tells_who_wrote_what_with_which_program(control_plane: ControlPlane, config_map: str) -> None:
     patch = [_operation("replace", "/data/mode", "new")]
     headers = {**_JSON_PATCH, "User-Agent": "some-program/1.0 change/42"}
     control_plane.request("PATCH", f"{config_map}?dryRun=All", patch, headers=headers).raise_for_status()
@@ -117,9 +111,7 @@ def test_the_audit_log_tells_who_wrote_what_with_which_program(
     assert written[0]["responseStatus"]["code"] == 200
 
 
-def test_the_audit_log_holds_neither_secrets_nor_its_own_marks(
-    control_plane: ControlPlane, namespace: str
-) -> None:
+def test_the_audit_log_holds_neither_secrets_nor_its_own_marks(control_plane: ControlPlane, namespace: str) -> None:
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -153,9 +145,7 @@ def test_applying_what_the_server_refuses_raises_with_its_words(control_plane: C
         control_plane.apply(_deployment("default", replicas=-1))
 
 
-def test_a_deployment_becomes_available_once_there_are_nodes(
-    control_plane: ControlPlane, namespace: str
-) -> None:
+def test_a_deployment_becomes_available_once_there_are_nodes(control_plane: ControlPlane, namespace: str) -> None:
     assert len(control_plane.start_kubelet(nodes=3).nodes) == 3
     control_plane.apply(_deployment(namespace, replicas=2))
     rollout = ("rollout", "status", "deployment/web", "--namespace", namespace, "--timeout", "45s")

@@ -66,6 +66,6 @@ def test_cpu_is_read_in_millicores(text: str, value: int) -> None:
     assert to_millicores(text) == value
 
 
-def test_what_is_no_quantity_is_refused_with_an_example() -> None:
-    with pytest.raises(ValueError, match="'64Mo' is not a quantity; write a number such as 64Mi"):
+def test_what_is_no_quantity_is_refused_in_the_api_servers_words() -> None:
+    with pytest.raises(ValueError, match="quantities must match the regular expression"):
         parse("64Mo")

@@ -127,6 +127,7 @@ async def connect(
 
     Raises Misconfigured, naming the file and the remedy.
     """
+    import yaml
     from kubernetes.aio import config as loaders  # 0.4 s that `--help` does not need
     from kubernetes.aio.client.api_client import ApiClient
     from kubernetes.aio.client.configuration import Configuration
@@ -144,7 +145,7 @@ async def connect(
         else:
             path = str(kubeconfig) if kubeconfig is not None else None
             await loaders.load_kube_config(path, context, configuration, False)
-    except (TimeoutError, loaders.ConfigException, OSError, KeyError, TypeError, ValueError) as error:
+    except (loaders.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
         where = (
             "the pod's service account"
             if in_cluster

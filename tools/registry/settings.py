@@ -11,12 +11,14 @@ is another one:
 An address that is private, loopback or link-local is refused unless its host **and port** are written here.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _DOCKER_HUB = "docker.io"
 _KNOWN_ADDRESSES = {_DOCKER_HUB: "registry-1.docker.io"}
 _KNOWN_TOKEN_HOSTS = {_DOCKER_HUB: "auth.docker.io"}
+_HOST = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]*[A-Za-z0-9])?")  # names, IPv4 and IPv6
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -55,7 +57,7 @@ def parse_registry(text: str) -> Registry:
         raise _wrong(text) from error
     host = parts.hostname or ""
     extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
-    if not name or not host or "/" in name or extra or parts.scheme not in _DEFAULT_PORTS:
+    if not _HOST.fullmatch(host) or not name or set(name) & set("/ \t@") or extra or parts.scheme not in _DEFAULT_PORTS:
         raise _wrong(text)
     return Registry(name, parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], port is not None)
 

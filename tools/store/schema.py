@@ -24,6 +24,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE UNIQUE INDEX one_open_incident ON incidents (subject_key) WHERE status <> 'closed';
     CREATE INDEX incidents_by_status ON incidents (status, opened_at);
+    CREATE TABLE events_counted (
+        incident TEXT NOT NULL REFERENCES incidents (id),
+        event_uid TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (incident, event_uid)
+    ) STRICT;
     CREATE TABLE rounds (
         incident TEXT NOT NULL REFERENCES incidents (id),
         number INTEGER NOT NULL,

@@ -19,7 +19,7 @@ import aiosqlite
 import msgspec
 
 from incidents.changes import Change, ChangeState
-from incidents.codec import decode, encode
+from incidents.codec import Undecodable, decode, encode
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Round, Status
 from incidents.objects import ChangeId, IncidentId
@@ -58,7 +58,8 @@ class Store:
     async def open_or_join(self, subject: Subject, signal: Signal) -> tuple[Incident, bool]:
         """The subject's open incident with the signal counted in it; a new one if there is none.
 
-        Answers the incident and whether it is new. Seeing one event again counts once.
+        Answers the incident and whether it is new. A series that grows counts once per occurrence; the same event
+        seen again, as after every new list, counts nothing.
         """
         async with self._transaction():
             found = await self._one(
@@ -92,12 +93,26 @@ class Store:
             "INSERT INTO incidents (id, subject_key, status, opened_at, body) VALUES (?, ?, ?, ?, ?)",
             (incident.id, subject.key, incident.status, incident.opened_at.isoformat(), encode(incident)),
         )
+        await self._fresh(incident.id, signal)
         return incident
 
+    async def _fresh(self, incident: IncidentId, signal: Signal) -> int:
+        """How many occurrences of a signal's event have not been counted in this incident; they are now."""
+        if not signal.event_uid:
+            return signal.count
+        rows = await self._rows(
+            "SELECT count FROM events_counted WHERE incident = ? AND event_uid = ?", (incident, signal.event_uid)
+        )
+        fresh = signal.count - (int(str(rows[0][0])) if rows else 0)
+        if fresh > 0:
+            await self._db.execute(
+                "INSERT OR REPLACE INTO events_counted (incident, event_uid, count) VALUES (?, ?, ?)",
+                (incident, signal.event_uid, signal.count),
+            )
+        return fresh
+
     async def _count_in(self, incident: Incident, signal: Signal) -> Incident:
-        last = incident.last_signal
-        same = signal.event_uid and signal.event_uid == last.event_uid
-        fresh = signal.count - last.count if same else signal.count
+        fresh = await self._fresh(incident.id, signal)
         if fresh <= 0:
             return incident
         joined = msgspec.structs.replace(incident, last_signal=signal, signals=incident.signals + fresh)
@@ -276,32 +291,46 @@ class Store:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
         async with self._lock:
-            await self._db.execute("BEGIN IMMEDIATE")
             try:
+                await self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:  # cancellation too: nothing half-done may stay
+                await self._db.commit()
+            except BaseException as error:  # cancellation too: nothing half-done may stay, not even the BEGIN
                 await self._db.rollback()
+                if isinstance(error, aiosqlite.Error):
+                    raise _unusable(self.path, error) from error
                 raise
-            await self._db.commit()
 
     async def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
-        async with self._db.execute(query, values) as cursor:
-            return [tuple(row) for row in await cursor.fetchall()]
+        try:
+            async with self._db.execute(query, values) as cursor:
+                return [tuple(row) for row in await cursor.fetchall()]
+        except aiosqlite.Error as error:
+            raise _unusable(self.path, error) from error
 
     async def _all(self, query: str, values: tuple[object, ...], as_type: type[T]) -> list[T]:
-        return [decode(str(body), as_type) for (body,) in await self._rows(query, values)]
+        rows = await self._rows(query, values)
+        try:
+            return [decode(str(body), as_type) for (body,) in rows]
+        except Undecodable as error:
+            raise _unusable(self.path, error) from error
 
     async def _one(self, query: str, value: str, as_type: type[T]) -> T | None:
         found = await self._all(query, (value,), as_type)
         return found[0] if found else None
 
 
+def _unusable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path}: not a usable store ({error}); move it away or name another with --store FILE")
+
+
 @asynccontextmanager
 async def open_store(path: Path, *, now: Callable[[], datetime]) -> AsyncIterator[Store]:
     """Open the store file, making or migrating it. Raises StoreError, naming the file and the remedy."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # In a thread: a server that watches over its event loop (LangGraph's) refuses calls that may block it.
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
+        make_private(path)
         connection = await aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     except (OSError, aiosqlite.Error) as error:
         raise StoreError(f"{path}: the store cannot be opened ({error}); name another with --store FILE") from error
@@ -312,23 +341,36 @@ async def open_store(path: Path, *, now: Callable[[], datetime]) -> AsyncIterato
         await connection.close()
 
 
+def make_private(path: Path) -> None:
+    """Make the file, or take the rights of others away from it, before a line of ours is in it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.fstat(handle).st_mode & 0o077:
+            os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
+
+
 async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
     try:
+        if await _version(connection) > SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: written by a newer version of this program (schema {await _version(connection)}); upgrade,"
+                " or name another with --store FILE"
+            )
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")
-        row = await (await connection.execute("PRAGMA user_version")).fetchone()
-        version = int(row[0]) if row else 0
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{path}: written by a newer version of this program (schema {version}); upgrade, or name another"
-                " with --store FILE"
-            )
-        for number in range(version, SCHEMA_VERSION):
-            await connection.executescript(
-                f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-            )
+        await connection.execute("BEGIN IMMEDIATE")  # two processes may find the store new at once
+        for number in range(await _version(connection), SCHEMA_VERSION):
+            for statement in MIGRATIONS[number].split(";"):
+                await connection.execute(statement)
+            await connection.execute(f"PRAGMA user_version = {number + 1}")
+        await connection.commit()
     except aiosqlite.Error as error:
-        raise StoreError(
-            f"{path}: not a usable store ({error}); move it away or name another with --store FILE"
-        ) from error
+        raise _unusable(path, error) from error
+
+
+async def _version(connection: aiosqlite.Connection) -> int:
+    row = await (await connection.execute("PRAGMA user_version")).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,87 @@
+"""The commands that need no cluster: what they print, what they import, and how they refuse."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from cli.failures import Exit
+from tests.cli.program import environment, run
+
+COMMANDS = ["demo", "run", "fix", "incidents", "graph", "doctor"]
+HEAVY = ["langgraph", "langchain", "langchain_core", "langchain_openai", "kubernetes", "aiohttp", "openai", "slack_sdk"]
+NODES = ["Observe", "Supervisor", "Researcher", "Coder", "AutoFixer", "HelpSeeker"]
+
+
+async def test_the_version_is_printed(tmp_path: Path) -> None:
+    ended = await run("--version", home=tmp_path)
+    assert ended.code == 0
+    assert ended.out.startswith("k8s-auto-fixer ")
+
+
+async def test_help_lists_every_command(tmp_path: Path) -> None:
+    ended = await run("--help", home=tmp_path)
+    assert ended.code == 0
+    assert not [command for command in COMMANDS if command not in ended.out]
+
+
+async def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from cli.main import app\n"
+        "try:\n    app(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=tmp_path, env=environment(tmp_path), stderr=-1, stdout=-1
+    )
+    _, err = await process.communicate()
+    assert err.decode().splitlines()[-1] == "heavy: []"
+
+
+async def test_graph_prints_the_six_nodes_and_finish_as_mermaid(tmp_path: Path) -> None:
+    ended = await run("graph", home=tmp_path)
+    assert ended.code == 0
+    assert "graph TD" in ended.out
+    assert not [node for node in [*NODES, "FINISH"] if node not in ended.out]
+
+
+async def test_demo_prints_its_result_as_one_json_object_last_and_succeeds(tmp_path: Path) -> None:
+    names = ("--scenario", "image-typo", "--scenario", "slow-starter")
+    ended = await run("demo", "--json", "--speed", "50", *names, home=tmp_path)
+    assert ended.code == 0, ended.err
+    result = json.loads(ended.out.splitlines()[-1])
+    assert set(result) == {
+        "scenarios",
+        "resolved",
+        "escalated",
+        "rolled_back",
+        "left_alone",
+        "harmful",
+        "wall_seconds",
+    }
+    fields = {"name", "family", "expected", "outcome", "seconds", "changes", "harmful"}
+    assert all(set(scenario) == fields for scenario in result["scenarios"])
+    outcomes = {scenario["name"]: scenario["outcome"] for scenario in result["scenarios"]}
+    assert outcomes == {"image-typo": "resolved", "slow-starter": "left_alone"}
+    assert (result["resolved"], result["left_alone"], result["harmful"]) == (1, 1, 0)
+
+
+async def test_an_unknown_scenario_is_named_with_those_there_are(tmp_path: Path) -> None:
+    ended = await run("demo", "--scenario", "no-such", home=tmp_path)
+    assert ended.code == Exit.UNKNOWN_NAME
+    assert len(ended.said) == 1
+    assert "no-such" in ended.said[0]
+    assert "image-typo" in ended.said[0]
+
+
+async def test_a_package_of_one_of_our_names_from_elsewhere_is_one_line_and_a_code(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "graph").mkdir(parents=True)
+    (elsewhere / "graph" / "__init__.py").write_text("raise RuntimeError('must not be imported')\n")
+    ended = await run("graph", home=tmp_path, PYTHONPATH=str(elsewhere))
+    assert ended.code == Exit.NAME_TAKEN
+    assert len(ended.err.splitlines()) == 1
+    assert "'graph'" in ended.err
+    assert "environment of its own" in ended.err

@@ -1,0 +1,112 @@
+"""The daemon as a process: how it refuses to start, how it ends, and what the next start takes up."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.failures import Exit
+from incidents.changes import ChangeState
+from incidents.incident import Outcome
+from simulator.scenario import apply_break
+from tests.cli.program import Program, run, started
+from tests.world import USER, World, incidents_of
+from tools.clock import Clock
+from tools.store.sqlite import open_store
+
+DRAINED_SECONDS = 10.0
+KEYS = {
+    "OPENAI_API_KEY": "sk-a-key-that-must-not-be-shown",
+    "TAVILY_API_KEY": "tvly-a-key-that-must-not-be-shown",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T0/B0/must-not-be-shown",
+}
+
+
+def changed(world: World, path: Path, **cluster_or_user: Any) -> str:
+    """A kubeconfig of the world with something wrong in it."""
+    content = world.cluster.kubeconfig(user=USER)
+    if "server" in cluster_or_user:
+        content["clusters"][0]["cluster"]["server"] = cluster_or_user["server"]
+    if "token" in cluster_or_user:
+        content["users"][0]["user"]["token"] = cluster_or_user["token"]
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+async def test_what_keeps_it_from_starting_is_one_clear_line_and_a_code_of_its_own(world: World) -> None:
+    folder = world.folder
+    good = str(world.cluster.write_kubeconfig(folder / "good", user=USER))
+    refused = changed(world, folder / "refused", server=world.cluster.server, token="not-a-token")
+    away = changed(world, folder / "away", server="http://127.0.0.1:9")
+    cases: dict[str, tuple[list[str], Exit, str]] = {
+        "no kubeconfig": (["--kubeconfig", str(folder / "missing")], Exit.KUBECONFIG, "--kubeconfig FILE"),
+        "no server": (["--kubeconfig", away], Exit.UNREACHABLE, "127.0.0.1:9"),
+        "bad token": (["--kubeconfig", refused], Exit.REFUSED, "does not accept the credentials"),
+        "bad mode": (["--kubeconfig", good, "--mode", "approve"], Exit.SETTING, "--mode"),
+        "bad store": (["--kubeconfig", good, "--store", str(folder)], Exit.STORE, "--store FILE"),
+    }
+    runs = (run("run", *arguments, home=folder) for arguments, _, _ in cases.values())
+    ended = dict(zip(cases, await asyncio.gather(*runs), strict=True))
+    for name, (_, code, words) in cases.items():
+        assert ended[name].code == code, (name, ended[name].err)
+        assert len(ended[name].said) == 1, (name, ended[name].err)
+        assert words in ended[name].said[0]
+        assert "Traceback" not in ended[name].err
+        assert "not-a-token" not in ended[name].err
+    assert len({item.code for item in ended.values()}) == len(cases)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_an_idle_daemon_ends_at_once_and_well(world: World, number: signal.Signals) -> None:
+    kubeconfig = str(world.cluster.write_kubeconfig(world.folder / "kubeconfig", user=USER))
+    async with started("run", "--kubeconfig", kubeconfig, home=world.folder) as program:
+        await program.logged("daemon.watching")
+        assert await _drained(program, number) == 0
+
+
+async def test_a_change_in_flight_at_sigterm_is_verified_by_the_next_start_and_never_sent_again(
+    world: World,
+) -> None:
+    scenario = await world.set_up("image-typo")
+    store = world.folder / "state" / "store.sqlite"
+    kubeconfig = str(world.cluster.write_kubeconfig(world.folder / "kubeconfig", user=USER))
+    arguments = ("run", "--mode", "auto", "--kubeconfig", kubeconfig, "--store", str(store))
+    grace = {"K8S_AUTO_FIXER_GRACE_SECONDS": "0.1"}
+    async with started(*arguments, home=world.folder, **grace, **KEYS) as first:
+        await first.logged("daemon.watching")
+        await apply_break(world.admin, scenario)
+        await first.logged("change.applied")
+        assert await _drained(first, signal.SIGTERM) == 0
+        shown = "\n".join(first.lines)
+    assert not [key for key in KEYS.values() if key in shown]
+    assert world.cluster.token(USER) not in shown
+    async with open_store(store, now=Clock().now) as opened:
+        (incident,) = await incidents_of(opened, scenario.namespace)
+        (change,) = await opened.changes(incident.id)
+        assert change.state is ChangeState.APPLIED
+        assert incident.outcome is None
+
+    settle = {"K8S_AUTO_FIXER_SETTLE_SECONDS": "1"}
+    async with started(*arguments, home=world.folder, **grace, **settle) as second:
+        ended = await second.logged("incident.ended")
+        assert ended["incident"] == incident.id
+        assert ended["outcome"] == Outcome.RESOLVED
+        assert await _drained(second, signal.SIGTERM) == 0
+    assert len(world.writes(dry_runs=False)) - len(_leases(world)) == 1
+
+
+async def _drained(program: Program, number: signal.Signals) -> int:
+    program.process.send_signal(number)
+    began = time.monotonic()
+    ended = await program.ended()
+    assert time.monotonic() - began < DRAINED_SECONDS
+    assert "Traceback" not in ended.err
+    return ended.code
+
+
+def _leases(world: World) -> list[Any]:
+    return [request for request in world.writes() if "/leases" in request.path]

@@ -1,0 +1,143 @@
+"""Requests and their errors: what is repeated, what is not, and what an error says and does not say."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+
+from incidents.objects import ChangeId, ObjectRef, Uid
+from tests.cluster.api_script import ApiScript, reply, status
+from tools.cluster.errors import (
+    Busy,
+    ClusterError,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    ServerFailed,
+    Unauthorized,
+    Unreachable,
+)
+from tools.cluster.reader import Reader
+from tools.cluster.transport import connect
+from tools.cluster.writer import Writer
+
+TARGET = ObjectRef(api_version="apps/v1", kind="Deployment", namespace="shop", name="web", uid=Uid("u"))
+CHANGE = ChangeId("0000-change")
+
+
+async def refused(code: int, **headers: str) -> tuple[Exception, ApiScript]:
+    """What a PATCH raises when the server answers with that code."""
+    async with ApiScript() as api:
+        api.lists.append(status(code, "SomeReason", "the server says why", **headers))
+        transport = await connect(user_agent="tests", kubeconfig=api.kubeconfig)
+        try:
+            with pytest.raises(ClusterError) as raised:
+                await Writer(transport).apply(TARGET, [], change=CHANGE)
+        finally:
+            await transport.aclose()
+        return raised.value, api
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (410, Gone),
+        (422, Invalid),
+        (429, Busy),
+        (500, ServerFailed),
+        (503, Busy),
+    ],
+)
+async def test_every_refusal_has_a_type_and_the_servers_own_words(code: int, error: type[ClusterError]) -> None:
+    raised, _ = await refused(code)
+    assert type(raised) is error
+    assert str(raised) == "the server says why"
+    assert isinstance(raised, ClusterError)
+    assert (raised.code, raised.reason) == (code, "SomeReason")
+
+
+async def test_the_servers_wish_to_be_left_alone_is_kept_in_the_error() -> None:
+    raised, _ = await refused(429, Retry_After="23")
+    assert isinstance(raised, Busy)
+    assert raised.retry_after_seconds == 23
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+async def test_a_write_is_never_repeated(code: int) -> None:
+    _, api = await refused(code)
+    assert [asked.method for asked in api.asked] == ["PATCH"]
+
+
+async def test_a_write_carries_the_changes_id_and_the_field_manager() -> None:
+    _, api = await refused(422)
+    assert api.asked[0].headers["User-Agent"] == f"tests change/{CHANGE}"
+    assert api.asked[0].query["fieldManager"] == "k8s-auto-fixer"
+
+
+async def test_a_read_is_repeated_while_the_server_is_busy_and_answers_in_the_end() -> None:
+    async with ApiScript() as api:
+        api.lists.extend([status(503, "Unavailable", "not now"), reply(200, {"gitVersion": "v1.36.3"})])
+        transport = await connect(user_agent="tests", kubeconfig=api.kubeconfig)
+        with stamina.set_testing(True, attempts=3, cap=True):
+            assert await Reader(transport).version() == "v1.36.3"
+        await transport.aclose()
+    assert len(api.asked) == 2
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 422])
+async def test_a_read_that_is_refused_is_not_repeated(code: int) -> None:
+    async with ApiScript() as api:
+        api.lists.append(status(code, "No", "no"))
+        transport = await connect(user_agent="tests", kubeconfig=api.kubeconfig)
+        with pytest.raises(ClusterError):
+            await Reader(transport).version()
+        await transport.aclose()
+    assert len(api.asked) == 1
+
+
+async def test_no_answer_is_an_error_that_names_the_server_and_no_credential() -> None:
+    async with ApiScript() as api:
+        kubeconfig: dict[str, Any] = api.kubeconfig
+        kubeconfig["clusters"][0]["cluster"]["server"] += "/as/path-credential"
+    transport = await connect(user_agent="tests", kubeconfig=kubeconfig)
+    with stamina.set_testing(True, attempts=2, cap=True), pytest.raises(Unreachable) as raised:
+        await Reader(transport).version()
+    await transport.aclose()
+    assert "127.0.0.1" in str(raised.value)
+    assert "credential" not in str(raised.value)
+    assert "very-secret-token" not in str(raised.value)
+
+
+@pytest.mark.parametrize("body", [["a list"], "text"])
+async def test_an_answer_that_is_no_object_is_an_error_of_ours(body: Any) -> None:
+    async with ApiScript() as api:
+        api.lists.append(reply(200, body))
+        transport = await connect(user_agent="tests", kubeconfig=api.kubeconfig)
+        with pytest.raises(ClusterError, match="not a JSON object"):
+            await Reader(transport).version()
+        await transport.aclose()
+
+
+@pytest.mark.parametrize("content", [None, "not: [a kubeconfig", "{}", "clusters: 7"])
+async def test_a_kubeconfig_that_cannot_be_used_is_named_with_the_remedy(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(Misconfigured, match="--kubeconfig FILE") as raised:
+        await connect(user_agent="tests", kubeconfig=path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+async def test_an_unknown_context_is_named(tmp_path: Path) -> None:
+    async with ApiScript() as api:
+        with pytest.raises(Misconfigured, match="elsewhere"):
+            await connect(user_agent="tests", kubeconfig=api.kubeconfig, context="elsewhere")

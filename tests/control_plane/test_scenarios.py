@@ -1,0 +1,288 @@
+"""Every scenario on the real control plane: the installed program, the shipped rights, nothing sped up.
+
+The scenarios run once, side by side, and each test looks at that one run. The same scenarios then run on the
+embedded cluster: where the two differ, the embedded one is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from incidents.incident import Status
+from simulator.api_client import ApiClient, Connection
+from simulator.judge import Harm, judge
+from simulator.resources import DEPLOYMENTS, EVENTS
+from simulator.scenario import Scenario, apply_break, apply_setup, load_scenario, load_scenarios, settled
+from tests.scenario_runs import Played, eventually, play, play_embedded
+
+from .harness import ControlPlane
+from .program import NAME, RBAC, USER, WRITES, Program, Request, requests_of
+
+pytestmark = pytest.mark.control_plane
+
+_END_SECONDS = 420.0  # the leak takes longest: three limits, each run into twice
+_EMBEDDED_SPEED = 20.0
+_NOT_REPAIRED = 9  # as cli/failures.py has it
+_ITS_OWN = {("leases", NAME), ("selfsubjectaccessreviews", "")}
+_SCENARIOS = {scenario.name: scenario for scenario in load_scenarios()}
+each_scenario = pytest.mark.parametrize("scenario", _SCENARIOS.values(), ids=_SCENARIOS.keys())
+
+
+@dataclass(frozen=True)
+class RealRun:
+    """What is left of the run on the real control plane."""
+
+    program: Program
+    played: Played
+    requests: list[Request]
+
+    @property
+    def own(self) -> list[Request]:
+        """The program's requests."""
+        return [request for request in self.requests if request.user == USER]
+
+
+@pytest.fixture(scope="module")
+def program(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    control_plane.start_kubelet(nodes=3)
+    return Program(control_plane, tmp_path_factory.mktemp("program"))
+
+
+@pytest.fixture(scope="module")
+def real(control_plane: ControlPlane, program: Program) -> RealRun:
+    played = asyncio.run(_play(control_plane, program))
+    run = RealRun(program, played, requests_of(control_plane.audit_events()))
+    _print(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def embedded(real: RealRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, list[Harm]]:
+    """After the real run: it would take that one's processor time."""
+    folder = tmp_path_factory.mktemp("embedded")
+    return asyncio.run(play_embedded(list(_SCENARIOS.values()), folder, speed=_EMBEDDED_SPEED))
+
+
+def _admin(control_plane: ControlPlane) -> ApiClient:
+    return ApiClient(Connection(control_plane.server, control_plane.admin_token, str(control_plane.ca_file), "test"))
+
+
+async def _play(control_plane: ControlPlane, program: Program) -> Played:
+    async with _admin(control_plane) as admin:
+        return await play(
+            list(_SCENARIOS.values()),
+            admin=admin,
+            program=program.running(),
+            dump=control_plane.dump,
+            seconds=_END_SECONDS,
+        )
+
+
+def _print(run: RealRun) -> None:
+    """What a person wants to know of a run that took minutes (`pytest -s`, or when a test has failed)."""
+    for name, scenario in _SCENARIOS.items():
+        ended = run.played.ended[name]
+        asked = [request for request in run.own if request.namespace == scenario.namespace]
+        written = [request.dry_run for request in asked if request.verb in WRITES]
+        print(
+            f"{name:20} {ended.outcome:12} {ended.seconds:6.1f} s  {len(asked):4} requests, "
+            f"{written.count(True)} dry runs, {written.count(False)} changes; {sorted(run.played.warnings(scenario))}"
+        )
+    print(f"all: {run.played.seconds:.1f} s, {len(run.own)} requests of the program")
+
+
+@each_scenario
+def test_every_scenario_ends_as_expected_and_its_check_passes(real: RealRun, scenario: Scenario) -> None:
+    ended = real.played.ended[scenario.name]
+    assert (ended.outcome, ended.problems) == (scenario.expected["outcome"], ())
+
+
+def test_nothing_was_harmed(real: RealRun) -> None:
+    scenarios = list(_SCENARIOS.values())
+    seen = partial(judge, real.played.before, real.played.after, real.requests, user=USER)
+    assert seen(scenarios=scenarios) == []
+    assert {harm.rule for harm in seen(scenarios=[])} == {"foreign-write", "field"}, "the judge sees what it changed"
+
+
+def test_every_write_of_it_carries_a_change_id(real: RealRun) -> None:
+    writes = [request for request in real.own if request.verb in WRITES]
+    changes = [request for request in writes if (request.resource, request.namespace) not in _ITS_OWN]
+    assert ("leases", NAME) in {(request.resource, request.namespace) for request in writes}
+    assert {request.dry_run for request in changes} == {True, False}
+    assert [request for request in changes if " change/" not in request.user_agent] == []
+    assert {(request.verb, request.resource) for request in changes} == {("patch", "deployments")}
+
+
+def test_every_change_was_rehearsed_under_its_own_id(real: RealRun) -> None:
+    """An undo is the exception: its inverse comes from what the server has stored, and its tests guard it."""
+    rehearsed = [request.user_agent for request in real.own if request.dry_run]
+    landed = [request.user_agent for request in real.own if request.verb == "patch" and not request.dry_run]
+    assert set(landed) == set(rehearsed)
+    assert len(rehearsed) == len(set(rehearsed))
+
+
+def test_it_never_asked_for_a_secret(real: RealRun) -> None:
+    assert [request for request in real.own if "secrets" in request.path] == []
+
+
+def test_no_request_of_it_was_refused(real: RealRun) -> None:
+    assert [request for request in real.own if request.code in (401, 403)] == []
+
+
+def test_nothing_it_did_went_wrong_unseen(real: RealRun) -> None:
+    logged = real.program.logged()
+    assert {line["event"] for line in logged} >= {"daemon.watching", "incident.ended", "change.undone"}
+    assert [line for line in logged if line["level"] != "info"] == []
+
+
+def test_sigterm_ends_it_within_ten_seconds_and_with_exit_code_0(real: RealRun) -> None:
+    assert real.program.exit_code == 0  # killed after ten seconds, it would be -9
+
+
+def test_a_message_went_out_for_each_handed_over_incident_and_no_other(real: RealRun) -> None:
+    messages = [json.loads(line) for line in real.program.notices.read_text().splitlines()]
+    incidents = [item for ended in real.played.ended.values() for item in ended.incidents]
+    handed_over = [item.id for item in incidents if item.status is Status.HANDED_OVER]
+    assert sorted(message["incident"] for message in messages) == sorted(handed_over)
+    assert len(handed_over) == 2  # the leak and the ambiguous one
+
+
+@each_scenario
+def test_the_embedded_cluster_ends_it_the_same_way(
+    real: RealRun, embedded: tuple[Played, list[Harm]], scenario: Scenario
+) -> None:
+    there, here = real.played.ended[scenario.name], embedded[0].ended[scenario.name]
+    assert (here.outcome, here.problems) == (there.outcome, there.problems)
+
+
+@each_scenario
+def test_the_embedded_cluster_warns_of_it_for_the_same_reasons(
+    real: RealRun, embedded: tuple[Played, list[Harm]], scenario: Scenario
+) -> None:
+    assert embedded[0].warnings(scenario) == real.played.warnings(scenario)
+
+
+def test_the_embedded_cluster_was_not_harmed_either(embedded: tuple[Played, list[Harm]]) -> None:
+    assert embedded[1] == []
+
+
+# --- one pass, in a mode that changes nothing
+
+
+@pytest.fixture(scope="module")
+def suggested(control_plane: ControlPlane) -> Iterator[Scenario]:
+    """The image typo once more, in a namespace of its own, after the daemon has gone."""
+    typo = load_scenario("image-typo")
+    namespace = "shop-suggest"
+    setup = tuple(item | {"metadata": item["metadata"] | {"namespace": namespace}} for item in typo.setup)
+    scenario = replace(typo, namespace=namespace, setup=setup)
+    asyncio.run(_break(control_plane, scenario))
+    yield scenario
+    control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}").raise_for_status()
+
+
+async def _break(control_plane: ControlPlane, scenario: Scenario) -> None:
+    async with _admin(control_plane) as admin:
+
+        async def warned_of() -> bool:
+            found = await admin.list(EVENTS, scenario.namespace, field_selector="type=Warning")
+            return bool(found["items"])
+
+        await apply_setup(admin, scenario)
+        await eventually(lambda: settled(admin, scenario), seconds=60)
+        await apply_break(admin, scenario)
+        await eventually(warned_of, seconds=60)
+
+
+def _stands(control_plane: ControlPlane, scenario: Scenario) -> dict[str, Any]:
+    """What of the Deployment only a write changes."""
+    live = control_plane.request("GET", DEPLOYMENTS.path(scenario.namespace, "web")).json()
+    metadata = live["metadata"]
+    return {"spec": live["spec"], "generation": metadata["generation"], "annotations": metadata["annotations"]}
+
+
+def test_fix_in_suggest_mode_shows_the_change_and_makes_none(
+    real: RealRun, control_plane: ControlPlane, suggested: Scenario, tmp_path: Path
+) -> None:
+    before = _stands(control_plane, suggested)
+    done = real.program.once(
+        "fix", "deployment/web", "--namespace", suggested.namespace, store=tmp_path / "store.sqlite"
+    )
+
+    assert done.returncode == _NOT_REPAIRED, done.stderr
+    assert "/spec/template/spec/containers/0/image" in done.stdout
+    assert "- nginx:1.27-alpnie" in done.stdout
+    assert "+ nginx:1.27-alpine" in done.stdout
+    assert _stands(control_plane, suggested) == before
+    asked = requests_of(control_plane.audit_events())
+    wrote = [item for item in asked if (item.user, item.namespace) == (USER, suggested.namespace)]
+    wrote = [item for item in wrote if item.verb in WRITES]
+    assert [(item.verb, item.resource, item.dry_run, item.code) for item in wrote] == [
+        ("patch", "deployments", True, 200)
+    ]
+    assert " change/" in wrote[0].user_agent
+
+
+# --- the rights
+
+
+def test_doctor_finds_everything_permitted_under_the_shipped_rights(program: Program) -> None:
+    done = program.once("doctor", "--mode", "auto")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not permitted" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "group", "resource", "namespace"),
+    [
+        pytest.param("get", "", "secrets", "shop-front", id="read a secret"),
+        pytest.param("list", "", "configmaps", "shop-front", id="read configuration"),
+        pytest.param("create", "", "pods/exec", "shop-front", id="run something in a pod"),
+        pytest.param("create", "", "pods", "shop-front", id="start a pod"),
+        pytest.param("delete", "", "pods", "shop-front", id="delete a pod"),
+        pytest.param("delete", "apps", "deployments", "shop-front", id="delete a workload"),
+        pytest.param("update", "apps", "deployments/scale", "shop-front", id="scale a workload"),
+        pytest.param("patch", "apps", "daemonsets", "kube-system", id="change another kind"),
+        pytest.param("patch", "", "nodes", "", id="change a node"),
+        pytest.param("get", "", "namespaces", "", id="read another namespace"),
+        pytest.param("get", "coordination.k8s.io", "leases", "kube-system", id="read the lease of another"),
+        pytest.param("delete", "coordination.k8s.io", "leases", NAME, id="delete its lease"),
+        pytest.param("patch", "rbac.authorization.k8s.io", "clusterroles", "", id="change its rights"),
+    ],
+)
+def test_the_shipped_rights_do_not_let_it(
+    control_plane: ControlPlane, program: Program, verb: str, group: str, resource: str, namespace: str
+) -> None:
+    name, _, subresource = resource.partition("/")
+    wanted = {"verb": verb, "group": group, "resource": name, "subresource": subresource, "namespace": namespace}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": wanted},
+    }
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    answer = control_plane.request("POST", path, body, token=program.token).json()
+    assert answer["status"]["allowed"] is False
+
+
+def test_the_shipped_rights_name_every_verb_and_resource() -> None:
+    roles = [item for item in yaml.safe_load_all(RBAC.read_text()) if item["kind"] in ("Role", "ClusterRole")]
+    rules = [rule for role in roles for rule in role["rules"]]
+    assert [rule for rule in rules if "*" in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}] == []
+    written = {
+        (resource, verb)
+        for rule in rules
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if verb not in ("get", "list", "watch")
+    }
+    assert written == {("deployments", "patch"), ("leases", "create"), ("leases", "update")}

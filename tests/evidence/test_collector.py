@@ -1,0 +1,108 @@
+"""What is read of the cluster for one decision, and that it is masked before anybody sees it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from evidence.collector import Collector, SubjectGone
+from evidence.snapshots import read_snapshot, selector_text
+from incidents.codec import encode
+from incidents.evidence import Want, WantKind
+from incidents.objects import reference
+from tests.builders import (
+    NOW,
+    container,
+    deployment,
+    pod,
+    replica_set,
+    running,
+    subject,
+    template,
+    waiting,
+)
+from tests.remediation.scripted import ScriptedCluster
+from tools.cluster.reader import Reader
+
+Now = Callable[[], Any]
+
+
+def collector(cluster: ScriptedCluster) -> Collector:
+    return Collector(Reader(cluster), now=lambda: NOW)
+
+
+async def test_only_pods_and_replica_sets_that_are_really_owned_are_read() -> None:
+    forged = pod(name="forged")
+    forged["metadata"]["ownerReferences"][0]["uid"] = "guessed"
+    stranger = replica_set(number=9, owner="somebody-else")
+    cluster = ScriptedCluster(deployment(), replica_set(), stranger, pod(), forged)
+    taken = await read_snapshot(Reader(cluster), reference(deployment()), now=NOW)
+    assert taken is not None
+    assert [item["metadata"]["name"] for item in taken.replica_sets] == ["web-h2"]
+    assert [item["metadata"]["name"] for item in taken.pods] == ["web-1"]
+
+
+async def test_an_object_of_the_same_name_with_another_uid_is_not_the_subject() -> None:
+    other = deployment()
+    other["metadata"]["uid"] = "another"
+    with pytest.raises(SubjectGone):
+        await collector(ScriptedCluster(other)).collect(subject(), good=frozenset())
+
+
+async def test_no_secret_of_the_objects_and_messages_is_in_the_evidence() -> None:
+    web = template(container(env=[{"name": "DB_PASSWORD", "value": "hunter2"}], args=["--token=hunter2"]))
+    new = replica_set(web)
+    said = 'exec: "/app --password=hunter2": no such file or directory'
+    cluster = ScriptedCluster(deployment(web), new, pod(waiting("RunContainerError", said), of=new))
+    evidence = await collector(cluster).collect(subject(), good=frozenset())
+    assert evidence.health.findings
+    assert "hunter2" not in encode(evidence)
+
+
+async def test_what_cannot_be_read_is_named_and_is_no_error() -> None:
+    cluster = ScriptedCluster(deployment(), replica_set(), pod(waiting("CrashLoopBackOff")))
+    evidence = await collector(cluster).collect(subject(), good=frozenset())
+    assert any("log of web in web-1" in gap for gap in evidence.unread)
+
+
+async def test_a_pod_that_is_ready_between_two_crashes_makes_no_revision_good() -> None:
+    last = {"reason": "Error", "exitCode": 1, "finishedAt": "2026-11-21T11:59:55Z"}
+    flapping = pod(running(restarts=3, last=last), ready=True)
+    evidence = await collector(ScriptedCluster(deployment(), replica_set(), flapping)).collect(
+        subject(), good=frozenset()
+    )
+    assert [revision.good for revision in evidence.revisions] == [False]
+
+
+async def test_other_namespaces_lend_tags_of_the_same_repository_and_nothing_else() -> None:
+    elsewhere = pod(name="elsewhere")
+    elsewhere["metadata"]["namespace"] = "other"
+    elsewhere["spec"] = {
+        "containers": [container(image="nginx:1.27-alpine"), container(image="evil/nginx:1.27-alpine")]
+    }
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n", "uid": "n"},
+        "status": {"images": [{"names": ["docker.io/library/nginx:1.25", "redis:7"]}, {}]},
+    }
+    cluster = ScriptedCluster(deployment(), replica_set(), elsewhere, node)
+    evidence = await collector(cluster).collect(subject(), good=frozenset())
+    want = Want(WantKind.KNOWN_IMAGES, "nginx")
+    answered = await collector(cluster).answer(evidence, [want, Want(WantKind.IMAGE_TAGS, "nginx")])
+    assert answered.answers[want.key] == ("docker.io/library/nginx:1.25", "nginx:1.27-alpine")
+    assert answered.answers["image-tags:nginx"] == ()
+
+
+@pytest.mark.parametrize(
+    ("selector", "text"),
+    [
+        ({"matchLabels": {"app": "web", "tier": "a"}}, "app=web,tier=a"),
+        ({"matchExpressions": [{"key": "t", "operator": "In", "values": ["a", "b"]}]}, "t in (a,b)"),
+        ({"matchExpressions": [{"key": "t", "operator": "NotIn", "values": ["a"]}]}, "t notin (a)"),
+        ({"matchExpressions": [{"key": "t", "operator": "Exists"}, {"key": "u", "operator": "DoesNotExist"}]}, "t,!u"),
+    ],
+    ids=str,
+)
+def test_a_selector_becomes_the_query_parameter(selector: dict[str, Any], text: str) -> None:
+    assert selector_text(selector) == text

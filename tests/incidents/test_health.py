@@ -1,0 +1,251 @@
+"""Whether a workload is well, starting or failing, for the states that Kubernetes writes."""
+
+from typing import Any
+
+import pytest
+
+from incidents.health import Health, State, assess, steady, timestamp
+from incidents.snapshot import Snapshot
+from incidents.symptoms import Symptom
+from tests.builders import (
+    NOW,
+    OOM,
+    condition,
+    container,
+    deployment,
+    ended,
+    not_there,
+    pod,
+    replica_set,
+    running,
+    snapshot,
+    stamp,
+    template,
+    waiting,
+)
+
+SIX_HUNDRED_AND_ONE = 601.0
+Object = dict[str, Any]
+
+
+def of_pods(*pods: Object, **fields: Any) -> Snapshot:
+    return snapshot(deployment(**fields), [replica_set()], pods)
+
+
+def only(health: Health) -> Symptom:
+    assert health.state is State.FAILING
+    (symptom,) = health.symptoms
+    return symptom
+
+
+def test_a_rolled_out_deployment_is_well() -> None:
+    health = assess(of_pods(pod(ready=True), ready=1), NOW)
+    assert (health.state, health.ready, health.desired, health.findings) == (State.WELL, 1, 1, ())
+
+
+def test_a_deployment_scaled_to_zero_by_its_owner_is_well() -> None:
+    assert assess(of_pods(replicas=0), NOW).state is State.WELL
+
+
+@pytest.mark.parametrize(
+    ("status", "symptom"),
+    [
+        (waiting("ErrImagePull", "not found"), Symptom.IMAGE_PULL),
+        (not_there("nginx:latess"), Symptom.IMAGE_PULL),
+        (waiting("InvalidImageName"), Symptom.IMAGE_PULL),
+        (waiting("ErrImageNeverPull"), Symptom.IMAGE_PULL),
+        (waiting("CrashLoopBackOff", last=ended()), Symptom.CRASH_LOOP),
+        (waiting("CrashLoopBackOff", last=OOM), Symptom.OOM_KILLED),
+        (waiting("CreateContainerConfigError", 'configmap "x" not found'), Symptom.CONFIG_ERROR),
+        (waiting("CreateContainerError"), Symptom.RUN_ERROR),
+        (waiting("RunContainerError"), Symptom.RUN_ERROR),
+        (running(restarts=2, last=ended()), Symptom.CRASH_LOOP),
+        (running(restarts=2, last=OOM), Symptom.OOM_KILLED),
+        ({"name": "web", "restartCount": 1, "state": {"terminated": ended()}}, Symptom.CRASH_LOOP),
+        ({"name": "web", "restartCount": 1, "state": {"terminated": OOM}}, Symptom.OOM_KILLED),
+    ],
+    ids=str,
+)
+def test_a_container_in_trouble_makes_the_workload_failing(status: Object, symptom: Symptom) -> None:
+    assert only(assess(of_pods(pod(status)), NOW)) is symptom
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        waiting("ContainerCreating"),
+        waiting("PodInitializing"),
+        running(),
+        running(restarts=1, last=ended()),
+        running(restarts=5, last=ended(seconds_ago=SIX_HUNDRED_AND_ONE)),
+        running(restarts=5, last={"reason": "Completed", "exitCode": 0, "finishedAt": stamp(5)}),
+        {"name": "web", "restartCount": 0, "state": {"terminated": ended()}},
+    ],
+    ids=str,
+)
+def test_a_start_a_single_restart_and_an_old_one_are_no_findings(status: Object) -> None:
+    assert assess(of_pods(pod(status)), NOW).state is State.STARTING
+
+
+def test_the_memory_of_restarts_is_divided_by_the_speed() -> None:
+    flapping = of_pods(pod(running(restarts=2, last=ended(seconds_ago=20)), age=5))
+    assert assess(flapping, NOW, 1).findings
+    assert not assess(flapping, NOW, 50).findings
+
+
+def test_a_slow_starter_is_starting_until_its_own_deadline_and_failing_after_it() -> None:
+    young, old = (of_pods(pod(age=age), progressDeadlineSeconds=60) for age in (59, 61))
+    starting = assess(young, NOW)
+    assert (starting.state, starting.until is not None) == (State.STARTING, True)
+    assert only(assess(old, NOW)) is Symptom.NOT_READY
+
+
+def test_the_deadline_is_divided_by_the_speed() -> None:
+    taken = of_pods(pod(age=20))
+    assert assess(taken, NOW, 1).state is State.STARTING
+    assert assess(taken, NOW, 50).state is State.FAILING
+
+
+def test_progress_in_the_rollout_gives_it_new_time() -> None:
+    progress = condition("Progressing", "True", "ReplicaSetUpdated", seconds_ago=5)
+    taken = of_pods(pod(age=5000), conditions=[progress])
+    assert assess(taken, NOW).state is State.STARTING
+
+
+def test_a_passed_progress_deadline_is_a_stuck_rollout() -> None:
+    stuck = condition("Progressing", "False", "ProgressDeadlineExceeded", 'ReplicaSet "web-h2" has timed out.')
+    health = assess(of_pods(pod(), conditions=[stuck]), NOW)
+    assert only(health) is Symptom.ROLLOUT_STUCK
+    assert health.findings[0].pod == ""
+
+
+def test_conditions_of_an_older_spec_are_not_believed() -> None:
+    stuck = condition("Progressing", "False", "ProgressDeadlineExceeded", seconds_ago=5)
+    taken = of_pods(pod(), conditions=[stuck], generation=3, observed=2)
+    assert assess(taken, NOW).state is State.STARTING
+
+
+def test_a_spec_its_controller_has_not_seen_is_not_well() -> None:
+    taken = of_pods(pod(ready=True), ready=1, generation=3, observed=2)
+    assert assess(taken, NOW).state is State.STARTING
+
+
+@pytest.mark.parametrize("counts", [{"replicas": 2, "ready": 1}, {"replicas": 1, "ready": 1, "updated": 0}], ids=str)
+def test_a_rollout_that_is_under_way_is_not_well(counts: Object) -> None:
+    assert assess(of_pods(pod(ready=True), **counts), NOW).state is State.STARTING
+
+
+def test_a_pod_that_nothing_fits_is_unschedulable() -> None:
+    message = "0/3 nodes are available: 3 Insufficient cpu."
+    pending = pod(
+        waiting("ContainerCreating"), conditions=[condition("PodScheduled", "False", "Unschedulable", message)]
+    )
+    health = assess(of_pods(pending), NOW)
+    assert only(health) is Symptom.UNSCHEDULABLE
+    assert health.findings[0].detail == message
+
+
+def test_pods_the_quota_forbids_are_found_on_the_replica_set() -> None:
+    failure = condition("ReplicaFailure", "True", "FailedCreate", "exceeded quota")
+    taken = snapshot(deployment(), [replica_set(conditions=[failure])])
+    assert only(assess(taken, NOW)) is Symptom.CREATE_FORBIDDEN
+
+
+def test_a_replica_failure_of_an_old_revision_says_nothing() -> None:
+    failure = condition("ReplicaFailure", "True", "FailedCreate", "exceeded quota")
+    old = replica_set(template(container(image="nginx:1.0")), number=1, conditions=[failure])
+    taken = snapshot(deployment(), [old, replica_set()], [pod()])
+    assert assess(taken, NOW).state is State.STARTING
+
+
+def test_pods_on_their_way_out_and_evicted_ones_do_not_count() -> None:
+    leaving = pod(waiting("CrashLoopBackOff"), name="leaving", deletionTimestamp=stamp())
+    evicted = pod(waiting("CrashLoopBackOff"), name="evicted", phase="Failed")
+    taken = of_pods(leaving, evicted, pod(ready=True), ready=1)
+    assert assess(taken, NOW).state is State.WELL
+
+
+def test_the_pods_of_the_present_revision_are_told_from_those_of_an_old_one() -> None:
+    old = replica_set(template(container(image="nginx:1.0")), number=1)
+    taken = snapshot(deployment(), [old, replica_set()], [pod(name="old", of=old), pod(name="new")])
+    assert [one["metadata"]["name"] for one in taken.current_pods] == ["new"]
+
+
+def test_a_failed_bare_pod_is_failing_and_a_finished_one_is_well() -> None:
+    bare = {**pod(phase="Failed"), "kind": "Pod"}
+    bare["status"]["message"] = "Pod was rejected: OutOfcpu"
+    assert only(assess(snapshot(bare, pods=[bare]), NOW)) is Symptom.CRASH_LOOP
+    done = pod({"name": "web", "state": {"terminated": {"exitCode": 0}}}, phase="Succeeded")
+    assert assess(snapshot(done, pods=[done]), NOW).state is State.WELL
+
+
+def test_a_failed_job_is_failing() -> None:
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "j"},
+        "spec": {},
+        "status": {"conditions": [condition("Failed", "True", "BackoffLimitExceeded", "reached the limit")]},
+    }
+    assert only(assess(snapshot(job), NOW)) is Symptom.JOB_FAILED
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ({"readyReplicas": 2, "updateRevision": "b", "currentRevision": "b"}, State.WELL),
+        ({"readyReplicas": 2, "updateRevision": "b", "currentRevision": "a"}, State.STARTING),
+        ({"readyReplicas": 1, "updateRevision": "b", "currentRevision": "b"}, State.STARTING),
+    ],
+    ids=str,
+)
+def test_a_stateful_set_is_well_when_all_are_ready_at_one_revision(status: Object, state: State) -> None:
+    workload = {"kind": "StatefulSet", "metadata": {}, "spec": {"replicas": 2}, "status": status}
+    assert assess(snapshot(workload), NOW).state is state
+
+
+@pytest.mark.parametrize(
+    ("available", "updated", "state"), [(3, 3, State.WELL), (3, 2, State.STARTING), (2, 3, State.STARTING)]
+)
+def test_a_daemon_set_is_well_when_every_node_has_the_new_pod(available: int, updated: int, state: State) -> None:
+    status = {"desiredNumberScheduled": 3, "numberAvailable": available, "updatedNumberScheduled": updated}
+    workload = {"kind": "DaemonSet", "metadata": {}, "spec": {}, "status": status}
+    assert assess(snapshot(workload), NOW).state is state
+
+
+def test_a_failing_init_container_is_found() -> None:
+    starting = pod(waiting("PodInitializing"))
+    starting["status"]["initContainerStatuses"] = [waiting("CrashLoopBackOff", name="setup", last=ended())]
+    health = assess(of_pods(starting), NOW)
+    assert (only(health), health.findings[0].container) == (Symptom.CRASH_LOOP, "setup")
+
+
+def test_a_long_image_name_does_not_push_the_reason_out_of_the_message() -> None:
+    image = "registry.example:5000/" + "team/" * 20 + "web:1.0"
+    health = assess(of_pods(pod(not_there(image))), NOW)
+    assert health.findings[0].detail.endswith("not found")
+
+
+def test_a_detail_is_bounded_and_clean() -> None:
+    health = assess(of_pods(pod(waiting("ErrImagePull", "\x1b[2J" + "x" * 5000))), NOW)
+    assert len(health.findings[0].detail) == 1024
+    assert "\x1b" not in health.findings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [
+        (running(), 1),
+        (running(restarts=1, last=OOM), 0),
+        (running(restarts=3, last=OOM), 0),
+        (running(restarts=3, last=ended(seconds_ago=SIX_HUNDRED_AND_ONE)), 1),
+    ],
+    ids=str,
+)
+def test_a_pod_that_is_ready_between_two_crashes_speaks_for_nothing(status: Object, counts: int) -> None:
+    assert steady(of_pods(pod(status, ready=True)), NOW) == counts
+
+
+@pytest.mark.parametrize("text", [None, 7, "", "soon", "2026-11-21", "2026-11-21T12:00:00"])
+def test_a_time_without_a_zone_or_sense_is_none(text: object) -> None:
+    assert timestamp(text) is None

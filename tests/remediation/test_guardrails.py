@@ -1,0 +1,320 @@
+"""Every rule refuses its own case and lets the good one through."""
+
+from copy import deepcopy
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, ChangeState, LeafChange
+from incidents.objects import ChangeId
+from incidents.patch import leaf_diff
+from incidents.policy import Answer, Bounds, Mode, Policy, Verdict
+from incidents.proposals import RollBack, SetField
+from incidents.snapshot import template_digest
+from remediation.guardrails import View, before_dry_run, on_difference
+from tests.builders import (
+    IMAGE_PATH,
+    MEMORY_PATH,
+    NOW,
+    change,
+    container,
+    deployment,
+    proposal,
+    replica_set,
+    template,
+)
+
+IMAGE = "/spec/template/spec/containers/0/image"
+MEMORY = "/spec/template/spec/containers/0/resources/limits/memory"
+PROBE = {"httpGet": {"path": "/", "port": 80}}
+AUTO = Policy(mode=Mode.AUTO)
+Object = dict[str, Any]
+
+
+def live(**fields: Any) -> Object:
+    web = container(
+        resources={"limits": {"memory": "128Mi", "cpu": "1"}},
+        livenessProbe=PROBE,
+        securityContext={"runAsNonRoot": True},
+    )
+    return deployment(template(web, container("side", "redis:7")), **fields)
+
+
+def edited(document: Object, place: str, value: Any) -> Object:
+    """A copy with one place set, or removed for None."""
+    answer = deepcopy(document)
+    *parents, last = place.split("/")[1:]
+    at: Any = answer
+    for part in parents:
+        at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
+    if value is None:
+        del at[last]
+    else:
+        at[last] = value
+    return answer
+
+
+def view(answer: Object | None = None, **fields: Any) -> View:
+    """A good change of the image; each test spoils one thing."""
+    now = fields.pop("live", None) or live()
+    answer = edited(now, IMAGE, "nginx:1.28") if answer is None else answer
+    return View(
+        **{
+            "policy": AUTO,
+            "proposal": proposal(),
+            "live": now,
+            "read_generation": 2,
+            "now": NOW,
+            "answer": answer,
+            "diff": leaf_diff(now, answer),
+            **fields,
+        }
+    )
+
+
+def memory_view(value: str, *, before: str = "128Mi", stored: str | None = None, **fields: Any) -> View:
+    """A change of the memory limit, stored as ``stored``."""
+    now = edited(live(), MEMORY, before)
+    asked = proposal(SetField(path=MEMORY_PATH, expected=before, value=value))
+    return view(edited(now, MEMORY, stored or value), live=now, proposal=asked, **fields)
+
+
+def judged(seen: View) -> Verdict:
+    return on_difference(seen, before_dry_run(seen))
+
+
+def rules(verdict: Verdict) -> set[str]:
+    return {ruling.rule for ruling in verdict.objections}
+
+
+def test_the_good_change_is_allowed_by_every_rule() -> None:
+    verdict = judged(view())
+    assert (verdict.answer, verdict.objections) == (Answer.ALLOW, ())
+
+
+def test_no_ruling_at_all_is_a_refusal() -> None:
+    assert Verdict(()).answer is Answer.REFUSE
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer"),
+    [(Mode.OBSERVE, Answer.REFUSE), (Mode.SUGGEST, Answer.NEEDS_APPROVAL), (Mode.AUTO, Answer.ALLOW)],
+)
+def test_the_mode_refuses_asks_or_allows(mode: Mode, answer: Answer) -> None:
+    assert judged(view(policy=Policy(mode=mode))).answer is answer
+
+
+def test_the_default_policy_asks_a_person() -> None:
+    assert judged(view(policy=Policy())).answer is Answer.NEEDS_APPROVAL
+
+
+@pytest.mark.parametrize(
+    ("policy", "refused"),
+    [
+        (Policy(mode=Mode.AUTO, excluded_namespaces=("shop",)), True),
+        (Policy(mode=Mode.AUTO, namespaces=("other",)), True),
+        (Policy(mode=Mode.AUTO, namespaces=("shop",), excluded_namespaces=("shop",)), True),
+        (Policy(mode=Mode.AUTO, namespaces=("shop",)), False),
+    ],
+)
+def test_a_namespace_that_is_not_covered_is_not_touched(policy: Policy, refused: bool) -> None:
+    assert (rules(judged(view(policy=policy))) == {"namespace"}) is refused
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease"])
+def test_the_namespaces_of_kubernetes_itself_are_excluded_by_default(namespace: str) -> None:
+    assert not AUTO.covers(namespace)
+
+
+ASKED: list[tuple[str, Answer, dict[str, Any]]] = [
+    ("confidence", Answer.NEEDS_APPROVAL, {"proposal": proposal(confidence=0.79)}),
+    ("manager", Answer.REFUSE, {"manager": "App/shop"}),
+    ("paused", Answer.REFUSE, {"live": live(paused=True)}),
+    ("edited-since", Answer.DEFER, {"read_generation": 1}),
+]
+
+
+@pytest.mark.parametrize(("rule", "answer", "fields"), ASKED, ids=[row[0] for row in ASKED])
+def test_what_is_asked_is_judged_before_anything_is_sent(rule: str, answer: Answer, fields: dict[str, Any]) -> None:
+    verdict = before_dry_run(view(**fields))
+    assert (rules(verdict), verdict.answer) == ({rule}, answer)
+
+
+def test_what_is_being_deleted_is_left_alone() -> None:
+    going = live()
+    going["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
+    assert rules(before_dry_run(view(live=going))) == {"terminating"}
+
+
+@pytest.mark.parametrize(
+    ("until", "deferred"),
+    [
+        (NOW + timedelta(minutes=5), True),
+        (NOW - timedelta(seconds=1), False),
+        (NOW + timedelta(hours=2), False),
+        ("soon", False),
+        ("2026-11-21T12:30:00", False),
+    ],
+    ids=str,
+)
+def test_another_stores_change_is_waited_for_until_its_own_deadline(until: Any, deferred: bool) -> None:
+    text = until if isinstance(until, str) else until.isoformat()
+    marked = live(annotations={CHANGE_ANNOTATION: "theirs", UNTIL_ANNOTATION: text})
+    verdict = before_dry_run(view(live=marked))
+    assert (rules(verdict) == {"foreign-change"}) is deferred
+    assert verdict.answer is (Answer.DEFER if deferred else Answer.ALLOW)
+
+
+def test_changes_of_this_store_are_nothing_to_wait_for() -> None:
+    until = (NOW + timedelta(minutes=5)).isoformat()
+    marked = live(annotations={CHANGE_ANNOTATION: "ours", UNTIL_ANNOTATION: until})
+    assert before_dry_run(view(live=marked, earlier=(change("ours"),))).answer is Answer.ALLOW
+    assert before_dry_run(view(live=marked, known=frozenset({ChangeId("ours")}))).answer is Answer.ALLOW
+
+
+def test_a_change_that_changes_nothing_is_refused() -> None:
+    assert "no-difference" in rules(judged(view(live())))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("/metadata/labels", {"injected": "yes"}),
+        ("/spec/replicas", 5),
+        ("/spec/template/spec/containers/1/image", "redis:6"),
+        ("/spec/template/spec/nodeName", "n1"),
+        ("/metadata/annotations/sidecar", "yes"),
+    ],
+)
+def test_a_leaf_that_a_webhook_adds_is_refused(place: str, value: Any) -> None:
+    good = view()
+    assert good.answer is not None
+    answer = edited(good.answer, place, value)
+    verdict = judged(view(answer))
+    assert (verdict.answer, "pointers" in rules(verdict)) == (Answer.REFUSE, True)
+
+
+def test_a_value_that_a_webhook_turns_into_another_is_refused() -> None:
+    verdict = judged(view(edited(live(), IMAGE, "nginx:1.29")))
+    assert rules(verdict) == {"pointers"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/spec/replicas",
+        "/spec/template/spec/containers[web]/command",
+        "/metadata/managedFields",
+        "/metadata/annotations/k8s-auto-fixer~1change",
+        "/status/replicas",
+    ],
+)
+def test_a_field_the_policy_does_not_name_may_not_even_be_asked_for(path: str) -> None:
+    both = (
+        SetField(path=IMAGE_PATH, expected="nginx:1.27", value="nginx:1.28"),
+        SetField(path=path, expected=1, value=2),
+    )
+    assert "pointers" in rules(judged(view(proposal=proposal(*both))))
+
+
+def test_the_policy_decides_which_fields_of_which_kind() -> None:
+    assert "pointers" in rules(judged(view(policy=Policy(mode=Mode.AUTO, allowed_pointers={}))))
+
+
+def test_memory_may_be_doubled_and_the_servers_spelling_is_the_same_value() -> None:
+    assert judged(memory_view("256Mi")).answer is Answer.ALLOW
+    assert judged(memory_view("1024Mi", before="512Mi", stored="1Gi")).answer is Answer.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("before", "value"),
+    [("128Mi", "64Mi"), ("128Mi", "1025Mi"), ("6Gi", "9Gi"), ("128Mi", "lots"), ("lots", "128Mi"), ("128Mi", "-1")],
+)
+def test_memory_never_goes_down_nor_beyond_its_bounds(before: str, value: str) -> None:
+    assert "memory" in rules(judged(memory_view(value, before=before)))
+
+
+def test_bounds_are_counted_from_the_value_before_the_first_change() -> None:
+    first = change(diff=(LeafChange(pointer=MEMORY, before="128Mi", after="512Mi"),), state=ChangeState.APPLIED)
+    within = memory_view("1Gi", before="512Mi", earlier=(first,))
+    beyond = memory_view("2Gi", before="512Mi", earlier=(first,))
+    assert judged(within).answer is Answer.ALLOW
+    assert rules(judged(beyond)) == {"memory"}
+    undone = change(diff=first.diff, state=ChangeState.UNDONE)
+    assert judged(memory_view("2Gi", before="512Mi", earlier=(undone,))).answer is Answer.ALLOW
+
+
+def test_the_bounds_come_from_the_policy() -> None:
+    tight = Policy(mode=Mode.AUTO, bounds=Bounds(memory_factor=1.5))
+    assert rules(judged(memory_view("256Mi", policy=tight))) == {"memory"}
+
+
+@pytest.mark.parametrize("image", ["evil.example/nginx:1.28", "ngnix:1.28", "other/nginx:1.28", "NOT AN IMAGE"])
+def test_an_image_of_a_repository_this_workload_never_used_is_refused(image: str) -> None:
+    asked = proposal(SetField(path=IMAGE_PATH, expected="nginx:1.27", value=image))
+    assert "image-repository" in rules(judged(view(edited(live(), IMAGE, image), proposal=asked)))
+
+
+def test_an_image_of_a_repository_it_has_used_before_is_allowed() -> None:
+    before = replica_set(template(container(image="mirror.example/nginx:1.26")), number=1)
+    asked = proposal(SetField(path=IMAGE_PATH, expected="nginx:1.27", value="mirror.example/nginx:1.26"))
+    answer = edited(live(), IMAGE, "mirror.example/nginx:1.26")
+    assert judged(view(answer, proposal=asked, replica_sets=(before,))).answer is Answer.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("place", "field"),
+    [
+        ("livenessProbe", "/spec/template/spec/containers/0/livenessProbe"),
+        ("memory limit", MEMORY),
+        ("securityContext", "/spec/template/spec/containers/0/securityContext"),
+    ],
+)
+def test_probes_limits_and_security_settings_are_not_removed(place: str, field: str) -> None:
+    allowing = Policy(mode=Mode.AUTO, allowed_pointers={"Deployment": ("/spec/**",)})
+    verdict = judged(view(edited(live(), field, None), policy=allowing))
+    assert any(ruling.rule == "nothing-weakened" and place in ruling.reason for ruling in verdict.objections)
+
+
+def test_a_workload_is_not_scaled_to_zero_to_look_healthy() -> None:
+    allowing = Policy(mode=Mode.AUTO, allowed_pointers={"Deployment": ("/spec/**",)})
+    asked = proposal(SetField(path="/spec/replicas", expected=1, value=0))
+    verdict = judged(view(edited(live(), "/spec/replicas", 0), policy=allowing, proposal=asked))
+    assert rules(verdict) == {"nothing-weakened"}
+
+
+class TestRollbacks:
+    """A whole template is put back."""
+
+    OLD = template(
+        container(image="nginx:1.0", resources={"limits": {"memory": "128Mi", "cpu": "1"}}, livenessProbe=PROBE,
+                  securityContext={"runAsNonRoot": True}),
+        container("side", "redis:7"),
+    )  # fmt: skip
+
+    def rolled(self, answer: Object | None = None, *, digest: str = "", **fields: Any) -> Verdict:
+        action = RollBack(replica_set="web-h1", digest=digest or template_digest(self.OLD))
+        answer = answer or edited(live(), "/spec/template", self.OLD)
+        return judged(view(answer, proposal=proposal(action=action), **fields))
+
+    def test_the_revision_that_was_named_is_allowed(self) -> None:
+        assert self.rolled().answer is Answer.ALLOW
+
+    def test_another_template_than_the_one_named_is_refused(self) -> None:
+        assert rules(self.rolled(digest="another")) == {"rollback"}
+        mutated = edited(live(), "/spec/template", edited(self.OLD, "/spec/nodeName", "n1"))
+        assert rules(self.rolled(mutated)) == {"rollback"}
+
+    def test_nothing_but_the_template_may_change(self) -> None:
+        answer = edited(edited(live(), "/spec/template", self.OLD), "/spec/replicas", 3)
+        assert rules(self.rolled(answer)) == {"rollback"}
+
+    def test_a_kind_the_policy_does_not_name_is_not_rolled_back(self) -> None:
+        assert rules(self.rolled(policy=Policy(mode=Mode.AUTO, rollback_kinds=()))) == {"rollback"}
+
+    def test_one_that_takes_a_probe_away_is_for_a_person_to_decide(self) -> None:
+        old = deepcopy(self.OLD)
+        del old["spec"]["containers"][0]["livenessProbe"]
+        verdict = self.rolled(edited(live(), "/spec/template", old), digest=template_digest(old))
+        assert (rules(verdict), verdict.answer) == ({"nothing-weakened"}, Answer.NEEDS_APPROVAL)

@@ -1,0 +1,138 @@
+"""The way back: undoing one change, and settling an incident that is not well."""
+
+import pytest
+
+from incidents.changes import Change, ChangeState
+from incidents.patch import meaningful
+from remediation.undo import UndoRefused
+from tests.remediation.conftest import Bench
+from tests.remediation.scripted import losing
+from tests.remediation.steps import IMAGE, image_change, image_of, memory_change, ready_pod, web
+
+
+class TestUndoing:
+    """Exactly back, or not at all."""
+
+    async def test_the_object_is_restored_exactly(self, bench: Bench) -> None:
+        before = await web(bench)
+        change = await bench.applied(await memory_change(bench, "128Mi", "1024Mi"))
+        undone = await bench.road().undo(change)
+        live = await bench.live()
+        assert undone.state is ChangeState.UNDONE
+        assert meaningful(live) == meaningful(before)
+        assert not live["metadata"].get("annotations")
+
+    async def test_what_somebody_else_has_set_is_never_overwritten(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        moved = await bench.edit({"op": "replace", "path": IMAGE, "value": "nginx:9"})
+        with pytest.raises(UndoRefused) as refused:
+            await bench.road().undo(change)
+        (leaf,) = refused.value.differences
+        assert (leaf.pointer, leaf.before, leaf.after) == (IMAGE, "nginx:1.28", "nginx:9")
+        assert await bench.live() == moved
+        kept = await bench.store.change(change.id)
+        assert kept is not None
+        assert kept.state is ChangeState.APPLIED
+
+    async def test_other_fields_somebody_has_set_meanwhile_stay(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        await bench.edit({"op": "replace", "path": "/spec/replicas", "value": 3})
+        await bench.road().undo(change)
+        assert ((await bench.live())["spec"]["replicas"], await image_of(bench)) == (3, "nginx:1.27")
+
+    async def test_what_is_back_already_is_only_recorded(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        await bench.edit(*change.inverse.operations)
+        writes = len(list(bench.transport.writes()))
+        assert (await bench.road().undo(change)).state is ChangeState.UNDONE
+        assert len(list(bench.transport.writes())) == writes
+
+    async def test_values_a_person_has_put_back_by_hand_are_recorded_as_back(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        await bench.edit({"op": "replace", "path": IMAGE, "value": "nginx:1.27"})
+        assert (await bench.road().undo(change)).state is ChangeState.UNDONE
+
+    async def test_an_undo_whose_answer_is_lost_is_looked_up(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        bench.transport.after = losing("PATCH")
+        assert (await bench.road().undo(change)).state is ChangeState.UNDONE
+        assert await image_of(bench) == "nginx:1.27"
+
+    async def test_an_undo_that_never_arrived_is_refused_and_may_be_repeated(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        bench.transport.before = losing("PATCH")
+        with pytest.raises(UndoRefused):
+            await bench.road().undo(change)
+        bench.transport.before = lambda _: None
+        assert (await bench.road().undo(change)).state is ChangeState.UNDONE
+
+
+class TestSettling:
+    """How an incident that is not well ends."""
+
+    async def three(self, bench: Bench) -> list[Change]:
+        await web(bench)
+        steps = (("128Mi", "256Mi"), ("256Mi", "512Mi"), ("512Mi", "1Gi"))
+        return [
+            await bench.applied(await memory_change(bench, old, new), round_number=number)
+            for number, (old, new) in enumerate(steps, 1)
+        ]
+
+    async def states(self, bench: Bench) -> list[ChangeState]:
+        return [change.state for change in await bench.store.changes((await bench.incident()).id)]
+
+    async def test_standing_changes_are_undone_newest_first_back_to_the_original(self, bench: Bench) -> None:
+        changes = await self.three(bench)
+        settlement = await bench.road().settle(await bench.incident())
+        assert settlement.undone == tuple(change.id for change in reversed(changes))
+        assert settlement.kept == ()
+        live = await bench.live()
+        assert live["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
+        assert not live["metadata"].get("annotations")
+
+    async def test_they_stay_when_more_replicas_are_ready_than_before(self, bench: Bench) -> None:
+        changes = await self.three(bench)
+        await ready_pod(bench)
+        settlement = await bench.road().settle(await bench.incident())
+        assert settlement.kept == tuple(change.id for change in changes)
+        assert "1 replicas are ready, 0 were before" in settlement.because
+        assert await self.states(bench) == [ChangeState.KEPT] * 3
+
+    async def test_they_stay_when_somebody_else_has_changed_the_spec(self, bench: Bench) -> None:
+        changes = await self.three(bench)
+        await bench.edit({"op": "replace", "path": IMAGE, "value": "nginx:9"})
+        settlement = await bench.road().settle(await bench.incident())
+        assert settlement.kept == tuple(change.id for change in changes)
+        assert "somebody else" in settlement.because
+
+    async def test_scaling_is_nobodys_decision_about_the_change(self, bench: Bench) -> None:
+        await self.three(bench)
+        await bench.edit({"op": "replace", "path": "/spec/replicas", "value": 4})
+        assert len((await bench.road().settle(await bench.incident())).undone) == 3
+
+    async def test_if_one_cannot_be_undone_the_rest_wait_for_a_person(self, bench: Bench) -> None:
+        changes = await self.three(bench)
+        annotation = "/metadata/annotations/k8s-auto-fixer~1change"
+        await bench.edit({"op": "replace", "path": annotation, "value": "somebody"})
+        settlement = await bench.road().settle(await bench.incident())
+        assert (settlement.undone, settlement.kept) == ((), tuple(change.id for change in changes))
+        assert "cannot be undone" in settlement.because
+
+    async def test_an_undo_that_a_crash_left_unrecorded_is_noticed(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        await bench.edit(*change.inverse.operations)
+        settlement = await bench.road().settle(await bench.incident())
+        assert (settlement.undone, settlement.kept) == ((change.id,), ())
+        assert await self.states(bench) == [ChangeState.UNDONE]
+
+    async def test_without_standing_changes_there_is_nothing_to_settle(self, bench: Bench) -> None:
+        await web(bench)
+        settlement = await bench.road().settle(await bench.incident())
+        assert (settlement.undone, settlement.kept) == ((), ())

@@ -1,0 +1,216 @@
+"""What verification says of a change, judged on what the API server would have shown meanwhile."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from incidents.changes import Change, ChangeState
+from incidents.incident import Result, Verification
+from incidents.snapshot import spec_digest
+from incidents.symptoms import Symptom
+from remediation.verify import Verifier
+from tests.builders import (
+    NOW,
+    change,
+    container,
+    deployment,
+    not_there,
+    pod,
+    proposal,
+    replica_set,
+    running,
+    template,
+    waiting,
+)
+from tests.clocks import FakeClock
+from tests.remediation.scripted import ScriptedCluster
+from tools.cluster.errors import Unreachable
+from tools.cluster.reader import Reader
+
+SETTLE = 5.0
+Object = dict[str, Any]
+World = list[Object]
+
+
+def world(*pods: Object, ready: int | None = None, pod_template: Object | None = None, **fields: Any) -> World:
+    """The Deployment with the pods of its present revision."""
+    count = sum("True" in str(one["status"]["conditions"]) for one in pods) if ready is None else ready
+    return [deployment(pod_template, ready=count, **fields), replica_set(), *pods]
+
+
+def killed(seconds: float) -> Object:
+    """An OOM kill so many seconds after the test's beginning."""
+    moment = datetime.fromtimestamp(NOW.timestamp() + seconds, NOW.tzinfo)
+    return {"reason": "OOMKilled", "exitCode": 137, "finishedAt": moment.isoformat()}
+
+
+class Film:
+    """Which world there is from which second on."""
+
+    def __init__(self, *scenes: tuple[float, World]) -> None:
+        self.cluster = ScriptedCluster(*scenes[0][1])
+        self._scenes = scenes
+
+    def show(self, moment: datetime) -> None:
+        seconds = (moment - NOW).total_seconds()
+        for since, objects in self._scenes:
+            if seconds >= since:
+                self.cluster.serve(*objects)
+
+
+def applied(ends: Symptom = Symptom.IMAGE_PULL, *, ready_before: int = 0, **fields: Any) -> Change:
+    made = change(made=proposal(ends=ends), ready_before=ready_before, state=ChangeState.APPLIED, **fields)
+    return made if made.generation else _of_spec(made, deployment())
+
+
+def _of_spec(made: Change, workload: Object) -> Change:
+    return msgspec.structs.replace(made, generation=2, spec=spec_digest(workload))
+
+
+async def judged(film: Film, of: Change, *, speed: float = 1.0) -> tuple[Verification, float]:
+    """The answer and after how many seconds it came."""
+    clock = FakeClock(speed=speed, on_sleep=film.show)
+    verification = await Verifier(Reader(film.cluster), clock, settle_seconds=SETTLE).verify(of)
+    return verification, (clock.now() - NOW).total_seconds()
+
+
+STARTING = world(pod(waiting("ContainerCreating")))
+WELL = world(pod(ready=True))
+
+
+class TestWell:
+    """Rolled out, ready, no restart and no finding for the settle time."""
+
+    async def test_well_has_to_last_for_the_settle_time(self) -> None:
+        verification, seconds = await judged(Film((0, STARTING), (10, WELL)), applied())
+        assert verification.result is Result.WELL
+        assert 10 + SETTLE <= seconds <= 10 + SETTLE + 2
+
+    async def test_a_restart_begins_the_settle_time_anew(self) -> None:
+        restarted = world(pod(running(restarts=1, last=killed(3)), ready=True))
+        verification, seconds = await judged(Film((0, WELL), (4, restarted)), applied())
+        assert (verification.result, seconds >= 4 + SETTLE) == (Result.WELL, True)
+
+    async def test_pods_of_the_broken_revision_that_linger_do_not_count(self) -> None:
+        old = replica_set(template(container(image="nginx:1.0")), number=1)
+        lingering = [*world(pod(name="new"), replicas=1), old, pod(not_there("nginx:1.0"), name="old", of=old)]
+        verification, _ = await judged(Film((0, lingering), (20, WELL)), applied())
+        assert verification.result is Result.WELL
+
+    async def test_a_single_failed_pull_of_the_new_image_is_a_transient(self) -> None:
+        hiccup = world(pod(waiting("ErrImagePull", "i/o timeout")))
+        verification, _ = await judged(Film((0, hiccup), (6, WELL)), applied())
+        assert verification.result is Result.WELL
+
+    async def test_durations_are_divided_by_the_speed(self) -> None:
+        verification, seconds = await judged(Film((0, WELL)), applied(), speed=10)
+        assert (verification.result, seconds <= 0.1 + SETTLE / 10) == (Result.WELL, True)
+
+    async def test_scaling_meanwhile_is_nothing_against_it(self) -> None:
+        scaled = world(pod(ready=True), pod(name="web-2", ready=True), replicas=2, generation=3)
+        verification, _ = await judged(Film((0, scaled)), applied())
+        assert verification.result is Result.WELL
+
+    async def test_a_deadline_that_passed_while_nobody_looked_is_judged_from_a_fresh_read(self) -> None:
+        verification, seconds = await judged(Film((0, WELL)), applied(deadline=NOW))
+        assert verification.result is Result.WELL
+        assert seconds <= SETTLE + 2
+
+    async def test_becoming_well_just_before_the_deadline_is_well(self) -> None:
+        film = Film((0, STARTING), (598, WELL))
+        assert (await judged(film, applied()))[0].result is Result.WELL
+
+
+class TestNoBetter:
+    """Neither is the promised symptom gone nor are more replicas ready."""
+
+    @pytest.mark.parametrize("restarts", [2, 3])
+    async def test_the_promised_symptom_in_a_new_pod_is_no_better(self, restarts: int) -> None:
+        again = world(pod(waiting("CrashLoopBackOff", restarts=restarts, last=killed(8))))
+        verification, seconds = await judged(Film((0, STARTING), (9, again)), applied(Symptom.OOM_KILLED))
+        assert (verification.result, seconds <= 11) == (Result.NO_BETTER, True)
+        assert "oom-killed again" in verification.detail
+
+    async def test_a_pod_that_is_ready_between_two_kills_is_no_gain(self) -> None:
+        between = world(pod(running(restarts=2, last=killed(8)), ready=True))
+        verification, _ = await judged(Film((0, STARTING), (9, between)), applied(Symptom.OOM_KILLED))
+        assert verification.result is Result.NO_BETTER
+
+    async def test_a_pull_that_keeps_failing_is_no_better_after_some_patience(self) -> None:
+        verification, seconds = await judged(Film((0, world(pod(not_there("nginx:1.28"))))), applied())
+        assert (verification.result, SETTLE <= seconds <= 12) == (Result.NO_BETTER, True)
+
+    async def test_what_is_not_well_by_its_deadline_is_no_better(self) -> None:
+        verification, seconds = await judged(Film((0, world())), applied())
+        assert (verification.result, 600 <= seconds <= 602) == (Result.NO_BETTER, True)
+        assert "not well by the deadline" in verification.detail
+
+    async def test_a_promised_symptom_of_the_workload_itself_is_looked_for_too(self) -> None:
+        stuck = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+        verification, _ = await judged(Film((0, world(pod(), conditions=[stuck]))), applied(Symptom.ROLLOUT_STUCK))
+        assert verification.result is Result.NO_BETTER
+
+
+class TestBetter:
+    """Something still fails, but less than before."""
+
+    async def test_the_promised_symptom_is_gone_and_another_has_come(self) -> None:
+        crashing = world(pod(waiting("CrashLoopBackOff", restarts=3, last={"exitCode": 1})))
+        verification, _ = await judged(Film((0, STARTING), (5, crashing)), applied())
+        assert verification.result is Result.BETTER
+        assert "image-pull is gone, but crash-loop" in verification.detail
+
+    async def test_more_replicas_are_ready_than_before_the_first_change(self) -> None:
+        half = world(pod(ready=True), pod(name="web-2", age=0), replicas=2)
+        verification, _ = await judged(Film((0, half)), applied())
+        assert verification.result is Result.BETTER
+        assert "1 more ready than before" in verification.detail
+
+    async def test_more_ready_is_better_even_where_one_still_shows_the_symptom(self) -> None:
+        again = waiting("CrashLoopBackOff", restarts=3, last=killed(1))
+        verification, _ = await judged(
+            Film((0, world(pod(ready=True), pod(again, name="web-2"), replicas=2))), applied(Symptom.OOM_KILLED)
+        )
+        assert verification.result is Result.BETTER
+
+    async def test_as_many_ready_as_before_is_no_gain(self) -> None:
+        half = world(pod(ready=True), pod(not_there("nginx:1.28"), name="web-2"), replicas=2)
+        verification, _ = await judged(Film((0, half)), applied(ready_before=1))
+        assert verification.result is Result.NO_BETTER
+
+
+class TestCannotTell:
+    """Nothing is concluded from what could not be seen or was somebody else's doing."""
+
+    async def test_somebody_else_has_changed_the_spec(self) -> None:
+        edited = world(pod(ready=True), pod_template=template(container(image="nginx:9")), generation=3)
+        verification, _ = await judged(Film((0, STARTING), (3, edited)), applied())
+        assert verification.result is Result.CANNOT_TELL
+        assert "somebody else" in verification.detail
+
+    async def test_the_object_is_gone(self) -> None:
+        film = Film((0, STARTING), (3, [{**deployment(), "metadata": {**deployment()["metadata"], "uid": "new"}}]))
+        verification, _ = await judged(film, applied())
+        assert (verification.result, verification.detail) == (Result.CANNOT_TELL, "the object is gone")
+
+    @pytest.mark.parametrize("deadline_passed", [False, True])
+    async def test_the_cluster_cannot_be_read(self, deadline_passed: bool) -> None:
+        film = Film((0, WELL))
+        film.cluster.fail = Unreachable("away")
+        verification, seconds = await judged(film, applied(deadline=NOW if deadline_passed else applied().deadline))
+        assert verification.result is Result.CANNOT_TELL
+        assert seconds == (0 if deadline_passed else 29)
+
+    async def test_a_short_absence_of_the_cluster_is_waited_out(self) -> None:
+        film = Film((0, WELL))
+        film.cluster.fail = Unreachable("away")
+        show = film.show
+
+        def back(moment: datetime) -> None:
+            film.cluster.fail = None if (moment - NOW).total_seconds() >= 4 else film.cluster.fail
+            show(moment)
+
+        film.show = back  # type: ignore[method-assign]
+        assert (await judged(film, applied()))[0].result is Result.WELL

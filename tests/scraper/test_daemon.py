@@ -1,0 +1,61 @@
+"""The daemon's own life: refused credentials end it with one error, and it ends when told even if nothing works."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import stamina
+
+from app.composition import App
+from tests.cluster.api_script import ApiScript, page, reply, status
+from tests.world import Told, World, eventually
+from tools.cluster.errors import Forbidden
+
+CLUSTER = reply(200, {"metadata": {"name": "kube-system", "uid": "the-cluster"}})
+
+
+@asynccontextmanager
+async def scripted(world: World, api: ApiScript) -> AsyncIterator[App]:
+    api.lists.appendleft(CLUSTER)
+    with stamina.set_testing(True, attempts=1):
+        async with world.app(told=Told(), kubeconfig=api.kubeconfig) as app:
+            yield app
+
+
+async def test_it_ends_when_told_even_if_the_events_could_never_be_listed(world: World) -> None:
+    async with ApiScript() as api:
+        api.lists.extend([page(), *(status(503, "Unavailable", "not now") for _ in range(500))])
+        async with scripted(world, api) as app:
+            daemon = app.daemon()
+            running = asyncio.create_task(daemon.run())
+
+            async def asked() -> bool:
+                return any(item.path.endswith("/events") for item in api.asked)
+
+            await eventually(asked)
+            daemon.stop()
+            await asyncio.wait_for(running, 10)
+            assert not daemon.ready.is_set()
+
+
+@pytest.mark.parametrize("when", ["at the start", "while it watches"])
+async def test_forbidden_events_end_it_with_one_error(world: World, when: str) -> None:
+    refused = status(403, "Forbidden", 'events is forbidden: User "x" cannot list resource "events"')
+    async with ApiScript() as api:
+        api.lists.append(page())
+        (api.lists if when == "at the start" else api.watches).append(refused)
+        async with scripted(world, api) as app:
+            with pytest.raises(ExceptionGroup) as raised:
+                await asyncio.wait_for(app.daemon().run(), 10)
+    (error,) = raised.value.exceptions
+    assert isinstance(error, Forbidden)
+
+
+async def test_a_restart_takes_up_what_was_open(world: World) -> None:
+    await world.broken("image-typo")
+    async with world.app(told=Told()) as app:
+        left = await world.asked(app, "web", "shop-front")
+    async with world.daemon(told=Told()) as app:
+        ended = await world.ended(app.store, "shop-front")
+    assert ended.id == left.id

@@ -1,0 +1,179 @@
+"""The queue of keys, on a clock that only moves when the test says so."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scraper.queue import Key, KeyQueue
+
+A, B = Key("a"), Key("b")
+KEYS = st.sampled_from([Key(name) for name in "abcd"])
+
+
+class Moment:
+    """A monotonic clock that is set by hand; counts how often it was looked at."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.looks = 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.seconds
+
+
+async def taken(queue: KeyQueue) -> Key | None:
+    """The key that can be had now, or None."""
+    taking = asyncio.ensure_future(queue.take())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    if taking.done():
+        return taking.result()
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
+    return None
+
+
+async def test_a_key_waits_once_however_often_it_is_added() -> None:
+    queue = KeyQueue(Moment())
+    for _ in range(100):
+        queue.add(A)
+    assert len(queue) == 1
+    assert await taken(queue) == A
+    queue.done(A)
+    assert await taken(queue) is None
+
+
+async def test_a_key_in_flight_is_not_handed_out_a_second_time() -> None:
+    queue = KeyQueue(Moment())
+    queue.add(A)
+    assert await taken(queue) == A
+    queue.add(A)
+    assert await taken(queue) is None
+
+
+async def test_a_key_added_while_in_flight_is_handed_out_afterwards() -> None:
+    queue = KeyQueue(Moment())
+    queue.add(A)
+    await taken(queue)
+    queue.add(A)
+    queue.done(A)
+    assert await taken(queue) == A
+
+
+async def test_a_key_in_flight_does_not_hold_up_the_others() -> None:
+    queue = KeyQueue(Moment())
+    queue.add(A)
+    await taken(queue)
+    queue.add(A)
+    queue.add(B)
+    assert await taken(queue) == B
+
+
+@pytest.mark.parametrize("delays", [(5.0, 1.0), (1.0, 5.0)])
+async def test_of_two_moments_the_earlier_one_counts(delays: tuple[float, float]) -> None:
+    moment = Moment()
+    queue = KeyQueue(moment)
+    for delay in delays:
+        queue.add(A, delay_seconds=delay)
+    assert await taken(queue) is None
+    moment.seconds = 1.0
+    assert await taken(queue) == A
+    queue.done(A)
+    moment.seconds = 10.0
+    assert await taken(queue) is None
+
+
+async def test_keys_come_in_the_order_in_which_they_are_due() -> None:
+    moment = Moment()
+    queue = KeyQueue(moment)
+    queue.add(A, delay_seconds=2)
+    queue.add(B, delay_seconds=1)
+    moment.seconds = 3
+    assert [await taken(queue), await taken(queue)] == [B, A]
+
+
+async def test_whoever_waits_is_woken_by_a_new_key() -> None:
+    queue = KeyQueue(Moment())
+    taking = asyncio.create_task(queue.take())
+    await asyncio.sleep(0)
+    queue.add(A)
+    assert await asyncio.wait_for(taking, 5) == A
+
+
+async def test_whoever_waits_for_a_key_in_flight_is_woken_when_it_is_done() -> None:
+    queue = KeyQueue(Moment())
+    queue.add(A)
+    await taken(queue)
+    queue.add(A)
+    taking = asyncio.create_task(queue.take())
+    await asyncio.sleep(0)
+    queue.done(A)
+    assert await asyncio.wait_for(taking, 5) == A
+
+
+@pytest.mark.parametrize("in_flight", [True, False])
+async def test_waiting_is_not_a_busy_loop(in_flight: bool) -> None:
+    moment = Moment()
+    queue = KeyQueue(moment)
+    queue.add(A)
+    await taken(queue)
+    queue.add(A if in_flight else B, delay_seconds=0 if in_flight else 3600)
+    taking = asyncio.create_task(queue.take())
+    before = moment.looks
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert moment.looks - before <= 2
+    taking.cancel()
+
+
+async def test_giving_up_waiting_loses_no_key() -> None:
+    queue = KeyQueue(Moment())
+    waiting = [asyncio.create_task(queue.take()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    queue.add(A)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert await taken(queue) == A
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), KEYS, st.integers(0, 3)),
+        st.tuples(st.just("take"), KEYS, st.just(0)),
+        st.tuples(st.just("done"), KEYS, st.just(0)),
+        st.tuples(st.just("later"), KEYS, st.integers(1, 3)),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_it_does_what_a_dictionary_of_due_moments_would(steps: list[tuple[str, Key, int]]) -> None:
+    asyncio.run(_compare(steps))
+
+
+async def _compare(steps: list[tuple[str, Key, int]]) -> None:
+    moment = Moment()
+    queue, due, flying = KeyQueue(moment), dict[Key, float](), set[Key]()
+    for step, key, number in steps:
+        if step == "add":
+            queue.add(key, delay_seconds=number)
+            due[key] = min(due.get(key, moment.seconds + number), moment.seconds + number)
+        elif step == "later":
+            moment.seconds += number
+        elif step == "done" and key in flying:
+            queue.done(key)
+            flying.discard(key)
+        elif step == "take":
+            ready = {name: at for name, at in due.items() if at <= moment.seconds and name not in flying}
+            got = await taken(queue)
+            assert (got is None) == (not ready)
+            if got is not None:
+                assert ready[got] == min(ready.values())
+                del due[got]
+                flying.add(got)
+        assert len(queue) == len(due)

@@ -151,7 +151,7 @@ def test_a_spec_is_refused_with_every_complaint(api: Api, path: str, spec: Any, 
             CONFIG_MAPS,
             {"data": {"a b": "x"}},
             (
-                "data[a b]: Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, "
+                'data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric characters, '
                 "'-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', "
                 "regex used for validation is '[-._a-zA-Z0-9]+')"
             ),

@@ -322,7 +322,8 @@ def test_differences_call_containers_by_their_name() -> None:
         (f"{PATH}/scale", WEB),
         ("/api/v1/namespaces/shop/finalize", "v1/Namespace//shop"),
         ("/apis/apps/v1/deployments", "apps/v1/Deployment//*"),
-        ("/apis/batch/v1/namespaces/shop/jobs/x", "batch/v1/jobs/shop/x"),
+        ("/apis/shop.example/v1/namespaces/shop/carts/x", "shop.example/v1/carts/shop/x"),
+        ("/apis/batch/v1/namespaces/shop/jobs/x", "batch/v1/Job/shop/x"),
     ],
 )
 def test_a_path_names_its_object(path: str, key: str) -> None:

@@ -61,8 +61,25 @@ async def test_a_series_that_has_expired_starts_over() -> None:
 
 async def test_a_flood_about_one_object_is_cut_after_twenty_five() -> None:
     server = Server()
-    await record(server, *[(KUBELET, str(number)) for number in range(40)])
-    assert len(server.created) == 25
+    await record(server, *[(KUBELET, "a") for _ in range(40)])
+    assert len(server.created) + len(server.patched) == 25
+
+
+async def test_the_tenth_different_message_of_a_reason_begins_a_shared_event() -> None:
+    server = Server()
+    await record(server, *[(KUBELET, str(number)) for number in range(12)])
+    assert [event["message"] for event in server.created[-2:]] == ["8", "(combined from similar events): 9"]
+    assert [(patch["count"], patch["message"]) for patch in server.patched] == [
+        (2, "(combined from similar events): 10"),
+        (3, "(combined from similar events): 11"),
+    ]
+
+
+async def test_a_new_api_series_is_written_twice_and_then_only_counted() -> None:
+    server = Server()
+    source = EventSource("default-scheduler", "embedded", action="Scheduling")
+    await record(server, *[(source, str(number)) for number in range(5)])
+    assert (len(server.created), len(server.patched)) == (1, 1)
 
 
 async def test_the_schedulers_events_come_as_the_new_api_writes_them() -> None:

@@ -35,7 +35,7 @@ async def test_it_announces_its_nodes_and_its_registry_and_ends_on_sigterm(tmp_p
         assert process.stdout is not None
         async with asyncio.timeout(20):
             line = (await process.stdout.readline()).decode()
-            assert re.fullmatch(r"kubelet ready nodes=2 registry=127\.0\.0\.1:\d+\n", line)
+            assert re.fullmatch(r"kubelet ready nodes=2 metrics=\d+ registry=127\.0\.0\.1:\d+\n", line)
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0
         async with ApiClient(Connection(cluster.server, cluster.token("admin"))) as client:

@@ -77,3 +77,11 @@ def test_a_page_size_that_is_no_number_is_refused(registry: httpx.Client) -> Non
 
 def digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def test_what_only_some_may_pull_wants_their_name(registry: httpx.Client) -> None:
+    path = "/v2/team/billing/tags/list"
+    refused = registry.get(path)
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="simulated registry"')
+    assert registry.get(path, auth=("puller", "guess")).status_code == 401
+    assert registry.get(path, auth=("puller", "let-me-pull")).json()["tags"] == ["3.0.0", "3.0.1"]

@@ -1,5 +1,7 @@
 """Scenarios: every file loads, breaks as it says, and is well again after the repair that it calls for."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +10,27 @@ import pytest
 from simulator import EmbeddedCluster
 from simulator.api_client import STRATEGIC_MERGE_PATCH, ApiClient, Connection
 from simulator.expectations import at_pointer, parse_expectations, problems_of
-from simulator.resources import BY_KIND, DEPLOYMENTS
+from simulator.resources import DEPLOYMENTS, EVENTS, PODS
 from simulator.scenario import (
     Scenario,
     ScenarioError,
     apply_break,
     apply_setup,
     check,
+    demo_scenarios,
     load_scenario,
     load_scenarios,
+    missing_signs,
     read_scenario,
     settled,
 )
 from tests.simulator.world import World
 
-NAMES = ["ambiguous", "crash-after-rollout", "image-typo", "leak", "oom", "slow-starter"]
+DEMO = ["ambiguous", "crash-after-rollout", "image-typo", "leak", "oom", "slow-starter"]
+FAMILIES = {
+    "image", "crash", "command", "memory", "probes", "references", "scheduling", "quota", "storage", "service", "jobs",
+    "init", "security", "eviction", "healthy", "transient", "decoy",
+}  # fmt: skip
 OUTCOMES = {"resolved", "rolled_back", "escalated", "left_alone"}
 MINIMAL = """
 name: a
@@ -61,7 +69,7 @@ class Stage:
 
     async def shows(self, reason: str, text: str = "") -> None:
         async def seen() -> bool:
-            events = await self.world.client.list(BY_KIND["Event"], self.scenario.namespace)
+            events = await self.world.client.list(EVENTS, self.scenario.namespace)
             return any(item["reason"] == reason and text in item["message"] for item in events["items"])
 
         await self.world.eventually(seen)
@@ -74,9 +82,55 @@ async def stage(request: pytest.FixtureRequest) -> Any:
             yield Stage(World(cluster, client), load_scenario(request.param))
 
 
-def test_the_six_scenarios_load_and_say_what_should_become_of_them() -> None:
-    assert [scenario.name for scenario in load_scenarios()] == NAMES
-    assert {scenario.expected["outcome"] for scenario in load_scenarios()} <= OUTCOMES
+def test_all_scenarios_load_and_say_what_should_become_of_them() -> None:
+    scenarios = load_scenarios()
+    assert len(scenarios) >= 20
+    assert {scenario.family for scenario in scenarios} == FAMILIES
+    assert {scenario.expected["outcome"] for scenario in scenarios} <= OUTCOMES
+    assert all(scenario.shows and scenario.check for scenario in scenarios)
+
+
+def test_the_demonstration_has_six_of_them() -> None:
+    assert [scenario.name for scenario in demo_scenarios()] == DEMO
+
+
+def test_a_repair_is_allowed_to_change_something_and_nobody_else_is() -> None:
+    for scenario in load_scenarios():
+        may_change = scenario.expected["outcome"] in ("resolved", "rolled_back")
+        assert bool(scenario.allow) == may_change, scenario.name
+
+
+async def test_every_scenario_breaks_as_it_says_and_what_is_well_becomes_well() -> None:
+    with EmbeddedCluster(nodes=3, speed=40) as cluster:
+        async with (
+            ApiClient(Connection(cluster.server, cluster.token("admin"))) as client,
+            asyncio.timeout(60),
+            asyncio.TaskGroup() as group,
+        ):
+            for scenario in load_scenarios():
+                group.create_task(_breaks_as_it_says(client, scenario))
+
+
+async def _breaks_as_it_says(client: ApiClient, scenario: Scenario) -> None:
+    await apply_setup(client, scenario)
+    if scenario.breaks:
+        await _until(lambda: settled(client, scenario))
+    await apply_break(client, scenario)
+    await _until(lambda: _nothing(missing_signs(client, scenario)))
+    if scenario.expected["outcome"] == "left_alone":
+        await _until(lambda: _nothing(check(client, scenario)))
+
+
+async def _nothing(found: Awaitable[Sequence[object]]) -> bool:
+    return not await found
+
+
+async def _until(look: Callable[[], Awaitable[bool]]) -> None:
+    """The caller's timeout is the deadline; what is waited for is another process's doing."""
+    for _ in range(100_000):
+        if await look():
+            return
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("stage", ["image-typo"], indirect=True)
@@ -115,7 +169,7 @@ async def test_the_leak_is_killed_again_at_a_higher_limit(stage: Stage) -> None:
     assert await check(stage.world.client, stage.scenario)
 
     async def killed_again() -> bool:
-        pods = await stage.world.client.list(BY_KIND["Pod"], stage.scenario.namespace)
+        pods = await stage.world.client.list(PODS, stage.scenario.namespace)
         return any(_limit(pod) == "256Mi" and _was_killed(pod) for pod in pods["items"])
 
     await stage.world.eventually(killed_again)
@@ -159,6 +213,7 @@ def test_an_unknown_scenario_is_named_with_those_there_are() -> None:
         ("+color: red\n", "unknown field 'color'"),
         ("+break: [{kind: Deploy, name: web, patch: {}}]\n", "kind 'Deploy' is not known"),
         ("+break: [{kind: Deployment, patch: {}}]\n", "field 'name' is missing in an entry"),
+        ("+shows: [{kind: Pod}]\n", "field 'reason' is missing in an entry"),
         ("+allow: [{kind: Deployment, name: web, paths: [spec]}]\n", "must be a JSON pointer"),
     ],
 )
@@ -167,6 +222,14 @@ def test_a_bad_file_is_refused_with_its_field(tmp_path: Path, change: str, messa
     path = tmp_path / "bad.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ScenarioError, match=message):
+        read_scenario(path)
+
+
+def test_an_object_without_a_namespace_has_to_carry_the_scenarios_name(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    node = "{apiVersion: v1, kind: Node, metadata: {name: big}}"
+    path.write_text(MINIMAL.replace("setup: [", f"setup: [{node}, "), encoding="utf-8")
+    with pytest.raises(ScenarioError, match="Node 'big' has no namespace; begin its name with 'shop-a'"):
         read_scenario(path)
 
 

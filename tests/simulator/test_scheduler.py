@@ -2,11 +2,12 @@
 
 from typing import Any
 
-import pytest
-
-from simulator.node_fit import PodRequests, refusal, requests_of
+from simulator.api_client import Resource
 from simulator.resources import NODES, PODS
 from tests.simulator.world import NAMESPACE, alone, running_world
+
+_PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
+_HOPELESS = "no new claims to deallocate, preemption: 0/{0} nodes are available: {0} "
 
 
 async def test_a_pod_that_asks_for_too_much_is_refused_in_the_real_words() -> None:
@@ -14,13 +15,18 @@ async def test_a_pod_that_asks_for_too_much_is_refused_in_the_real_words() -> No
         await world.run_pod(alone("nginx:1.27", resources={"requests": {"cpu": "64", "memory": "1Ti"}}))
         event = await world.event("FailedScheduling")
         assert event["message"] == (
-            "0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient memory. preemption: 0/3 nodes are "
-            "available: 3 Preemption is not helpful for scheduling."
+            "0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient memory. "
+            + _HOPELESS.format(3)
+            + "Preemption is not helpful for scheduling."
         )
         assert event["reportingComponent"] == "default-scheduler"
-        pod = await world.client.get(PODS, "pod", NAMESPACE)
-        (condition,) = pod["status"]["conditions"]
+        (condition,) = await world.eventually(lambda: conditions(world))
         assert (condition["status"], condition["reason"]) == ("False", "Unschedulable")
+        assert condition["message"] == event["message"]
+
+
+async def conditions(world: Any) -> Any:
+    return (await world.client.get(PODS, "pod", NAMESPACE))["status"].get("conditions")
 
 
 async def test_a_full_node_frees_its_room_again() -> None:
@@ -31,8 +37,9 @@ async def test_a_full_node_frees_its_room_again() -> None:
         await world.run_pod(large, "second")
         message = (await world.event("FailedScheduling"))["message"]
         assert message == (
-            "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
-            "1 No preemption victims found for incoming pod."
+            "0/1 nodes are available: 1 Insufficient cpu. "
+            + _HOPELESS.format(1)
+            + "No preemption victims found for incoming pod."
         )
         await world.client.delete(PODS, "first", NAMESPACE)
         await world.eventually(lambda: scheduled(world, "second"))
@@ -60,49 +67,25 @@ async def test_pods_of_one_owner_are_spread() -> None:
         assert {item["spec"]["nodeName"] for item in await world.all(PODS)} == {"node-1", "node-2"}
 
 
-def node(**spec: Any) -> dict[str, Any]:
-    room = {"cpu": "2", "memory": "1Gi", "pods": "2"}
-    return {
-        "metadata": {"name": "n", "labels": {"disk": "ssd"}},
-        "spec": spec,
-        "status": {"allocatable": room},
-    }
+async def test_a_more_important_pod_takes_the_place_of_a_lesser_one() -> None:
+    large = alone("nginx:1.27", resources={"requests": {"cpu": "5"}}) | {"terminationGracePeriodSeconds": 1}
+    async with running_world(nodes=1) as world:
+        body = {"metadata": {"name": "high"}, "value": 1000}
+        await world.client.create(_PRIORITY_CLASSES, body)
+        await world.run_pod(large, "lesser")
+        await world.eventually(lambda: scheduled(world, "lesser"))
+        await world.run_pod(large | {"priorityClassName": "high"}, "important")
+        event = await world.event("Preempted")
+        important = await world.client.get(PODS, "important", NAMESPACE)
+        assert event["involvedObject"]["name"] == "lesser"
+        assert event["message"] == f"Preempted by pod {important['metadata']['uid']} on node node-1"
+        assert (await world.event("FailedScheduling"))["message"] == "0/1 nodes are available: 1 Insufficient cpu."
+        await world.eventually(lambda: scheduled(world, "important"))
 
 
-def pod(**fields: Any) -> dict[str, Any]:
-    return {"spec": {"containers": [{"name": "c"}], **fields}}
-
-
-@pytest.mark.parametrize(
-    ("wanted", "where", "reasons"),
-    [
-        (pod(nodeSelector={"disk": "hdd"}), node(), ("node(s) didn't match Pod's node affinity/selector",)),
-        (pod(nodeSelector={"disk": "ssd"}), node(), ()),
-        (pod(), node(taints=[{"key": "a", "effect": "NoSchedule"}]), ("node(s) had untolerated taint(s)",)),
-        (pod(), node(taints=[{"key": "a", "effect": "PreferNoSchedule"}]), ()),
-        (
-            pod(tolerations=[{"key": "a", "operator": "Exists"}]),
-            node(taints=[{"key": "a", "value": "b", "effect": "NoSchedule"}]),
-            (),
-        ),
-        (
-            pod(tolerations=[{"key": "a", "value": "c"}]),
-            node(taints=[{"key": "a", "value": "b", "effect": "NoSchedule"}]),
-            ("node(s) had untolerated taint(s)",),
-        ),
-    ],
-)
-def test_the_first_filter_that_refuses_gives_the_reason(wanted: Any, where: Any, reasons: Any) -> None:
-    assert refusal(wanted, requests_of(wanted), where, None).reasons == reasons
-
-
-def test_a_node_takes_only_as_many_pods_as_it_says() -> None:
-    assert refusal(pod(), PodRequests(pods=1), node(), PodRequests(pods=2)).reasons == ("Too many pods",)
-
-
-def test_init_containers_count_by_their_largest() -> None:
-    def asking(cpu: str) -> dict[str, Any]:
-        return {"name": cpu, "resources": {"requests": {"cpu": cpu}}}
-
-    wanted = {"spec": {"containers": [asking("100m"), asking("200m")], "initContainers": [asking("1")]}}
-    assert requests_of(wanted).millicores == 1000
+async def test_a_missing_claim_is_named_before_any_node_is_looked_at() -> None:
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "nope"}}]
+    async with running_world(nodes=2) as world:
+        await world.run_pod(alone("nginx:1.27") | {"volumes": volumes})
+        message = (await world.event("FailedScheduling"))["message"]
+        assert message == '0/2 nodes are available: persistentvolumeclaim "nope" not found. not found'

@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STUDIO_ENV := LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false
 
-.PHONY: help demo run test lint bench control-plane test-control-plane test-studio studio lock wheel clean
+.PHONY: help demo run test lint bench schema control-plane test-control-plane test-studio studio lock wheel clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -33,12 +33,16 @@ lint: $(DEV) ## formatting, lint, types, import contracts
 
 bench: $(DEV) ## measure, side by side in one run; results in benchmarks/results
 	$(BIN)/python benchmarks/first_repair.py
+	$(BIN)/python benchmarks/embedded_cluster.py
 
 control-plane: $(DEV) ## build etcd, kube-apiserver, controller-manager, scheduler and kubectl from their Go modules
 	$(BIN)/python -m tests.control_plane.build
 
-test-control-plane: control-plane ## the scenarios and the harness on a real control plane
-	$(BIN)/pytest -m control_plane tests/control_plane
+test-control-plane: control-plane ## scenarios, harness and conformance on a real control plane
+	$(BIN)/pytest -m control_plane tests/control_plane tests/conformance
+
+schema: control-plane ## take the facts about fields from the real API server again
+	$(BIN)/python -m tests.control_plane.schema
 
 test-studio: $(DEV) ## start LangGraph's development server and run plain words through it
 	$(BIN)/pytest -m studio tests/studio

@@ -26,7 +26,7 @@ from incidents.incident import Incident, Outcome, Status
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.judge import Harm, judge
-from simulator.scenario import Scenario, apply_break, apply_setup, check, load_scenarios, settled
+from simulator.scenario import Scenario, apply_break, apply_setup, check, demo_scenarios, load_scenarios, settled
 from tools.notify import FileNotifier
 
 USER = "k8s-auto-fixer"
@@ -64,7 +64,7 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise fail(f"no scenario {unknown[0]!r}; there are {', '.join(known)}", Exit.UNKNOWN_NAME)
-    return [known[name] for name in names] or list(known.values())
+    return [known[name] for name in names] or demo_scenarios()
 
 
 async def _play(

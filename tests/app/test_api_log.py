@@ -3,7 +3,7 @@
 import re
 
 from app.composition import open_app
-from simulator.scenario import apply_break, load_scenarios
+from simulator.scenario import apply_break, demo_scenarios
 from tests.world import READS, Told, World
 
 CHANGE = re.compile(r"k8s-auto-fixer/\S+ change/(?P<id>[0-9a-f-]{36})")
@@ -17,7 +17,7 @@ EXPECTED = {
 
 
 async def test_every_write_of_a_whole_run_carries_its_changes_id_and_all_else_is_reading(world: World) -> None:
-    scenarios = {scenario.name: scenario for scenario in load_scenarios()}
+    scenarios = {scenario.name: scenario for scenario in demo_scenarios()}
     for name, scenario in scenarios.items():
         if scenario.breaks:
             await world.set_up(name)

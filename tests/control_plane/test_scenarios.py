@@ -21,7 +21,7 @@ from incidents.incident import Status
 from simulator.api_client import ApiClient, Connection
 from simulator.judge import Harm, judge
 from simulator.resources import DEPLOYMENTS, EVENTS
-from simulator.scenario import Scenario, apply_break, apply_setup, load_scenario, load_scenarios, settled
+from simulator.scenario import Scenario, apply_break, apply_setup, demo_scenarios, load_scenario, settled
 from tests.scenario_runs import Played, eventually, play, play_embedded
 
 from .harness import ControlPlane
@@ -33,7 +33,7 @@ _END_SECONDS = 420.0  # the leak takes longest: three limits, each run into twic
 _EMBEDDED_SPEED = 20.0
 _NOT_REPAIRED = 9  # as cli/failures.py has it
 _ITS_OWN = {("leases", NAME), ("selfsubjectaccessreviews", "")}
-_SCENARIOS = {scenario.name: scenario for scenario in load_scenarios()}
+_SCENARIOS = {scenario.name: scenario for scenario in demo_scenarios()}
 each_scenario = pytest.mark.parametrize("scenario", _SCENARIOS.values(), ids=_SCENARIOS.keys())
 
 

@@ -93,7 +93,8 @@ class TestJsonPatch:
         refused = api.patch(WEB, [{"op": "replace", "path": "/spec/replicas", "value": "two"}], JSON_PATCH)
         assert refused["code"] == 422
         assert (
-            "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32" in refused["message"]
+            "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
+            in refused["message"]
         )
 
 

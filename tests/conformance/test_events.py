@@ -55,8 +55,8 @@ def _reasons(api: Api, name: str) -> list[str]:
 
 
 def test_the_events_of_a_pod_that_starts(api: Api) -> None:
-    api.create("pods", pod()).ok()
-    api.eventually(lambda: _reasons(api, "web") == ["Created", "Pulled", "Pulling", "Scheduled", "Started"] or None)
+    api.create("pods", pod("web", container(imagePullPolicy="Always"))).ok()
+    api.eventually(lambda: _reasons(api, "web") == ["Created", "Pulled", "Pulling", "Scheduled", "Started"])
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from .expectations import causes, expect_refusal
 POD_SPEC = (
     "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-    "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
+    "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 OTHERWISE_LABELLED = {"selector": {"matchLabels": {"app": "x"}}, "template": {"metadata": {"labels": {"app": "x"}}}}
 FIXED_SELECTOR = 'spec.selector: Invalid value: {"matchLabels":{"app":"x"}}: field is immutable'
-NOWHERE = {"selector": {"matchLabels": {"app": "web"}}, "template": template("web", nodeSelector={"no": "where"})}
+NOWHERE: dict[str, Any] = {
+    "selector": {"matchLabels": {"app": "web"}},
+    "template": template("web", nodeSelector={"no": "where"}),
+}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_an_unbound_claim_keeps_its_size_and_modes(api: Api) -> None:
     api.create("persistentvolumeclaims", claim(storageClassName="")).ok()
     said = (
         'PersistentVolumeClaim "data" is invalid: spec: Forbidden: spec is immutable after creation except '
-        "resources.requests and volumeAttributesClassName for bound claims\n"
+        "resources.requests and volumeAttributesClassName for bound claims"
     )
     for change in ({"resources": {"requests": {"storage": "2Gi"}}}, {"accessModes": ["ReadWriteMany"]}):
         answer = api.patch("persistentvolumeclaims", "data", {"spec": change})
@@ -175,3 +178,10 @@ def test_classes_keep(api: Api, group: str, resource: str, fields: Any, change: 
     answer = api.request("PATCH", f"{path}/{name}", change, content_type=MERGE)
     api.request("DELETE", f"{path}/{name}").ok()
     expect_refusal(answer, 422, message.format(name))
+
+
+def test_a_refused_change_of_a_claim_is_shown_as_a_diff(api: Api) -> None:
+    api.create("persistentvolumeclaims", claim(storageClassName="")).ok()
+    change = {"spec": {"accessModes": ["ReadWriteMany"]}}
+    said = api.patch("persistentvolumeclaims", "data", change).body["message"]
+    assert '-  "ReadWriteOnce"\n+  "ReadWriteMany"\n' in said

@@ -12,7 +12,7 @@ from .expectations import expect_refusal
 
 MAPS = "configmaps"
 REJECTED = "the server rejected our request due to an error in our request"
-PARKED = {"schedulerName": "nobody"}
+PARKED: dict[str, Any] = {"schedulerName": "nobody"}
 
 
 # --- JSON Patch ---

@@ -9,7 +9,7 @@ from .client import STRATEGIC, Api
 
 REVISION = "deployment.kubernetes.io/revision"
 NO_IMAGE = {"image": "registry.example/nothing/there:1", "imagePullPolicy": "Never"}
-QUICK = {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
+QUICK: dict[str, Any] = {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
 
 
 def _get(api: Api, name: str = "web") -> Any:
@@ -106,9 +106,13 @@ def test_a_bad_image_stops_the_rollout_and_keeps_the_old_pods(api: Api) -> None:
     _complete(api)
     _set_image(api, **NO_IMAGE)
     api.eventually(lambda: _replica_sets(api) == {"1": 2, "2": 1})
-    found = api.eventually(lambda: next((d for d in [_get(api)] if d["status"].get("unavailableReplicas") == 1), None))
-    assert found["status"]["availableReplicas"] == 2
-    assert found["status"]["updatedReplicas"] == 1
+
+    def settled() -> Any:
+        found = _get(api)
+        counts = [found["status"].get(key) for key in ("updatedReplicas", "unavailableReplicas", "availableReplicas")]
+        return found if counts == [1, 1, 2] else None
+
+    found = api.eventually(settled)
     assert _condition(found, "Available")["status"] == "True"
 
 

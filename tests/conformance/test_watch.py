@@ -9,7 +9,7 @@ from .client import MERGE, Api
 from .custom import custom_resource
 
 MAPS = "configmaps"
-MINE = {"labelSelector": "set=mine"}
+MINE: dict[str, Any] = {"labelSelector": "set=mine"}
 
 
 def _fill(api: Api, *names: str) -> None:
@@ -96,8 +96,8 @@ def test_it_ends_after_its_time(api: Api) -> None:
 
 def test_a_streamed_list_ends_with_a_bookmark_that_says_so(api: Api) -> None:
     _fill(api, "a", "b")
-    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
-    events = api.watch(api.at(MAPS), 3, **query, **MINE)
+    query: dict[str, Any] = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    events = api.watch(api.at(MAPS), 3, allowWatchBookmarks="true", **query, **MINE)
     assert [event["type"] for event in events] == ["ADDED", "ADDED", "BOOKMARK"]
     last = events[2]["object"]
     assert last["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}

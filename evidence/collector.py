@@ -16,11 +16,11 @@ import structlog
 from evidence.redaction import mask_manifest, mask_text
 from evidence.snapshots import read_snapshot
 from incidents.evidence import EventLine, Evidence, LogExcerpt, Revision, Want, WantKind
-from incidents.health import Finding, Health, assess
+from incidents.health import Finding, Health, assess, is_steady
 from incidents.images import ImageReferenceError, parse_image
 from incidents.objects import EVENT, NODE, POD
 from incidents.signals import clean
-from incidents.snapshot import Snapshot, is_ready, pod_template, revision_number, template_digest, template_of
+from incidents.snapshot import Snapshot, pod_template, revision_number, template_digest, template_of
 from incidents.subjects import Subject
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
@@ -68,7 +68,7 @@ class Collector:
             snapshot=_masked(snapshot),
             health=_masked_health(health),
             present=template_digest(pod_template(snapshot.workload)),
-            revisions=_revisions(snapshot, good, failing={finding.pod for finding in health.findings}),
+            revisions=_revisions(snapshot, good, self._speed),
             logs=tuple(await self._logs(subject.namespace, health.findings, unread)),
             events=tuple(await self._events(snapshot, health.findings, unread)),
             unread=tuple(unread),
@@ -156,7 +156,7 @@ def _masked(snapshot: Snapshot) -> Snapshot:
     )
 
 
-def _revisions(snapshot: Snapshot, good: frozenset[str], *, failing: set[str]) -> tuple[Revision, ...]:
+def _revisions(snapshot: Snapshot, good: frozenset[str], speed: float) -> tuple[Revision, ...]:
     """The rollout history. A pod that is Ready between two crashes speaks for no revision."""
     revisions = []
     for item in snapshot.replica_sets:
@@ -168,7 +168,7 @@ def _revisions(snapshot: Snapshot, good: frozenset[str], *, failing: set[str]) -
                 number=revision_number(item),
                 digest=digest,
                 template=masked,
-                ready=sum(is_ready(pod) and pod["metadata"]["name"] not in failing for pod in snapshot.pods_of(item)),
+                ready=sum(is_steady(pod, snapshot.read_at, speed) for pod in snapshot.pods_of(item)),
                 seen_well=digest in good,
             )
         )

@@ -112,11 +112,16 @@ def pod_findings(pod: Manifest, now: datetime, speed: float = 1.0) -> Iterator[F
 
 
 def steady(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> int:
-    """How many live pods are Ready and have not failed lately.
+    """How many live pods are steady."""
+    return sum(is_steady(pod, now, speed) for pod in snapshot.live_pods)
+
+
+def is_steady(pod: Manifest, now: datetime, speed: float = 1.0) -> bool:
+    """Whether a pod is Ready and has not failed lately.
 
     A container that is killed again and again is Ready in between, and that speaks for nothing.
     """
-    return sum(is_ready(pod) and not _failed_lately(pod, now, speed) for pod in snapshot.live_pods)
+    return is_ready(pod) and not _failed_lately(pod, now, speed)
 
 
 def _failed_lately(pod: Manifest, now: datetime, speed: float) -> bool:

@@ -74,6 +74,16 @@ async def test_a_pod_that_is_ready_between_two_crashes_makes_no_revision_good() 
     assert [revision.good for revision in evidence.revisions] == [False]
 
 
+async def test_an_older_revision_that_crashes_on_is_no_good_one_either() -> None:
+    last = {"reason": "Error", "exitCode": 1, "finishedAt": "2026-11-21T11:59:55Z"}
+    old = replica_set(template(container(image="nginx:1.0")), number=1)
+    flapping = pod(running(restarts=3, last=last), ready=True, name="old", of=old)
+    new = replica_set(number=2)
+    cluster = ScriptedCluster(deployment(), old, new, flapping, pod(name="new", of=new))
+    evidence = await collector(cluster).collect(subject(), good=frozenset())
+    assert evidence.last_good is None
+
+
 async def test_other_namespaces_lend_tags_of_the_same_repository_and_nothing_else() -> None:
     elsewhere = pod(name="elsewhere")
     elsewhere["metadata"]["namespace"] = "other"

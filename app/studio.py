@@ -28,13 +28,13 @@ from app.settings import PREFIX, embedded_settings, load_settings
 from scraper.good_revisions import record_good_revisions
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
-from simulator.scenario import Scenario, apply_break, apply_setup, load_scenario, settled
+from simulator.scenario import apply_break, apply_setup, load_scenario, until_settled
 from tools.notify import FileNotifier
 
 SCENARIO = "image-typo"
 SPEED = 20.0  # of the embedded cluster: a minute of settling is three seconds
 USER = "k8s-auto-fixer"
-OPEN_SECONDS, SETTLED_SECONDS, LOOK_SECONDS = 30.0, 30.0, 0.1  # real seconds
+OPEN_SECONDS, SETTLED_SECONDS = 30.0, 30.0  # real seconds
 
 log = structlog.get_logger(__name__)
 
@@ -129,17 +129,10 @@ async def _embedded_app(cluster: EmbeddedCluster, folder: Path) -> AsyncIterator
     async with ApiClient(connection) as admin:
         await apply_setup(admin, scenario)
         async with asyncio.timeout(SETTLED_SECONDS):
-            await _until_settled(admin, scenario)
+            await until_settled(admin, scenario)
         async with open_app(
             embedded_settings(folder), kubeconfig=cluster.kubeconfig(user=USER), speed=SPEED, notifier=notices
         ) as app:
             await record_good_revisions(app.reader, app.store, cluster=app.cluster, policy=app.policy, clock=app.clock)
             await apply_break(admin, scenario)
             yield app
-
-
-async def _until_settled(admin: ApiClient, scenario: Scenario) -> None:
-    while True:
-        if await settled(admin, scenario):
-            return
-        await asyncio.sleep(LOOK_SECONDS)

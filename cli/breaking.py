@@ -30,7 +30,7 @@ from simulator.scenario import (
     apply_setup,
     load_scenario,
     load_scenarios,
-    settled,
+    until_settled,
 )
 from tools.cluster.transport import Transport, connect
 
@@ -117,18 +117,11 @@ async def _break(client: ApiClient, scenario: Scenario) -> None:
     await apply_setup(client, scenario)
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
-            await _until_settled(client, scenario)
+            await until_settled(client, scenario, look_seconds=LOOK_SECONDS)
     except TimeoutError:
         text = f"namespace {scenario.namespace} did not come to stand within {SETTLE_SECONDS:g} s; nothing was broken"
         raise fail(text, Exit.UNEXPECTED_OUTCOME) from None
     await apply_break(client, scenario)
-
-
-async def _until_settled(client: ApiClient, scenario: Scenario) -> None:
-    while True:
-        if await settled(client, scenario):
-            return
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _advice(error: ApiError, scenario: Scenario) -> str:

@@ -26,7 +26,7 @@ from incidents.incident import Incident, Outcome, Status
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.judge import Harm, judge
-from simulator.scenario import Scenario, apply_break, apply_setup, check, demo_scenarios, load_scenarios, settled
+from simulator.scenario import Scenario, apply_break, apply_setup, check, demo_scenarios, load_scenarios, until_settled
 from tools.notify import FileNotifier
 
 USER = "k8s-auto-fixer"
@@ -102,14 +102,7 @@ async def _set_up(admin: ApiClient, scenarios: list[Scenario]) -> None:
         await apply_setup(admin, scenario)
     async with asyncio.timeout(SETUP_SECONDS):
         for scenario in scenarios:
-            await _until_settled(admin, scenario)
-
-
-async def _until_settled(admin: ApiClient, scenario: Scenario) -> None:
-    while True:
-        if await settled(admin, scenario):
-            return
-        await asyncio.sleep(LOOK_SECONDS)
+            await until_settled(admin, scenario)
 
 
 async def _wait_for_the_end(app: App, admin: ApiClient, scenarios: list[Scenario], board: Board) -> list[Ended]:

@@ -29,8 +29,7 @@ async def read_snapshot(reader: Reader, subject: ObjectRef, *, now: datetime) ->
     owners = [workload]
     replica_sets: list[dict[str, Any]] = []
     if subject.kind == DEPLOYMENT.kind:
-        found = await reader.list(REPLICA_SET, subject.namespace, labels=labels)
-        replica_sets = owners = [item for item in found if owns(workload, item)]
+        replica_sets = owners = await owned_replica_sets(reader, workload)
     pods = await reader.list(POD, subject.namespace, labels=labels)
     return Snapshot(
         workload=workload,
@@ -38,6 +37,13 @@ async def read_snapshot(reader: Reader, subject: ObjectRef, *, now: datetime) ->
         pods=tuple(pod for pod in pods if any(owns(owner, pod) for owner in owners)),
         read_at=now,
     )
+
+
+async def owned_replica_sets(reader: Reader, deployment: Manifest) -> list[dict[str, Any]]:
+    """The ReplicaSets of a Deployment: its revisions. Raises ClusterError."""
+    labels = selector_text(deployment["spec"].get("selector") or {})
+    found = await reader.list(REPLICA_SET, deployment["metadata"]["namespace"], labels=labels)
+    return [item for item in found if owns(deployment, item)]
 
 
 def selector_text(selector: Manifest) -> str:

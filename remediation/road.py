@@ -12,18 +12,17 @@ import msgspec
 import structlog
 
 from evidence.redaction import mask_leaves
-from evidence.snapshots import read_snapshot, selector_text
+from evidence.snapshots import owned_replica_sets, read_snapshot
 from incidents.changes import CHANGE_ANNOTATION, Baseline, Change, ChangeState, LeafChange
 from incidents.codec import digest
 from incidents.evidence import Evidence
 from incidents.health import PROGRESS_DEADLINE_SECONDS, steady
 from incidents.incident import Incident, Result, Verification
-from incidents.objects import DEPLOYMENT, REPLICA_SET, ChangeId
+from incidents.objects import DEPLOYMENT, ChangeId
 from incidents.patch import leaf_diff
 from incidents.pointers import value_at
-from incidents.policy import Answer, Mode, Policy, Ruling, Verdict
+from incidents.policy import Answer, Policy, Ruling, Verdict
 from incidents.proposals import Proposal
-from incidents.subjects import owns
 from remediation.guardrails import View, before_dry_run, on_difference
 from remediation.guardrails.request import LONGEST_CLAIM
 from remediation.seal import Unsealable, invert, seal
@@ -250,9 +249,7 @@ class Remediation:
             raise Unsealable("the object is gone")
         if proposal.target.kind != DEPLOYMENT.kind:
             return live, ()
-        labels = selector_text(live["spec"].get("selector") or {})
-        found = await self._reader.list(REPLICA_SET, proposal.target.namespace, labels=labels)
-        return live, tuple(item for item in found if owns(live, item))
+        return live, tuple(await owned_replica_sets(self._reader, live))
 
     def _deadline(self, live: dict[str, Any]) -> datetime:
         """When verification ends at the latest: never further off than others believe, whatever the spec says."""
@@ -295,6 +292,3 @@ def open_remediation(
         settle_seconds=settle_seconds,
         holder=holder,
     )
-
-
-__all__ = ["Attempt", "Mode", "Remediation", "Settlement", "open_remediation"]

@@ -234,6 +234,14 @@ async def settled(client: ApiClient, scenario: Scenario) -> bool:
     return not await _problems(client, scenario, scenario.settled)
 
 
+async def until_settled(client: ApiClient, scenario: Scenario, *, look_seconds: float = 0.1) -> None:
+    """Wait until the setup stands; the deadline is the caller's. ``look_seconds`` are real ones between two looks."""
+    while True:
+        if await settled(client, scenario):
+            return
+        await asyncio.sleep(look_seconds)
+
+
 async def missing_signs(client: ApiClient, scenario: Scenario) -> list[Sign]:
     """The events that the scenario has not shown so far; empty once it is broken as it should be."""
     events = (await client.list(EVENTS, scenario.namespace))["items"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from typing import TypeVar
 
 import aiosqlite
 import msgspec
+import stamina
 
 from incidents.changes import Change, ChangeState
 from incidents.codec import Undecodable, decode, encode
@@ -358,7 +360,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
                 f"{path}: written by a newer version of this program (schema {await _version(connection)}); upgrade,"
                 " or name another with --store FILE"
             )
-        await connection.execute("PRAGMA journal_mode = WAL")
+        await _write_ahead(connection)
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")
         await connection.execute("BEGIN IMMEDIATE")  # two processes may find the store new at once
@@ -369,6 +371,19 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
         await connection.commit()
     except aiosqlite.Error as error:
         raise _unusable(path, error) from error
+
+
+async def _write_ahead(connection: aiosqlite.Connection) -> None:
+    """Switch to WAL. SQLite never waits for this one lock itself, and two processes may find the store new at once."""
+    async for attempt in stamina.retry_context(
+        on=_is_busy, attempts=None, timeout=BUSY_SECONDS, wait_initial=0.005, wait_max=0.05, wait_jitter=0.02
+    ):
+        with attempt:
+            await connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _is_busy(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 async def _version(connection: aiosqlite.Connection) -> int:

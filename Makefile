@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STUDIO_ENV := LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false
 
-.PHONY: help demo run test lint bench schema control-plane test-control-plane test-studio studio lock wheel clean
+.PHONY: help demo run test test-conformance scenarios lint bench schema control-plane test-control-plane prove test-studio studio lock wheel clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -24,6 +24,12 @@ run: $(RUNTIME) ## run the daemon on the cluster of your current context (mode s
 
 test: $(DEV) ## the fast tests: Python and loopback only
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-conformance: $(DEV) ## facts of the Kubernetes API on the embedded cluster
+	$(BIN)/pytest -n 2 --dist loadgroup -m conformance tests/conformance
+
+scenarios: $(DEV) ## every scenario by the real program on the embedded cluster
+	$(BIN)/python -m tests.prove --side embedded --fresh
 
 lint: $(DEV) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -38,8 +44,11 @@ bench: $(DEV) ## measure, side by side in one run; results in benchmarks/results
 control-plane: $(DEV) ## build etcd, kube-apiserver, controller-manager, scheduler and kubectl from their Go modules
 	$(BIN)/python -m tests.control_plane.build
 
-test-control-plane: control-plane ## scenarios, harness and conformance on a real control plane
+test-control-plane: control-plane ## harness, conformance, and a scenario of each family on a real control plane
 	$(BIN)/pytest -m control_plane tests/control_plane tests/conformance
+
+prove: control-plane ## every scenario on both clusters, going on where it stopped; writes docs/proof.*
+	$(BIN)/python -m tests.prove
 
 schema: control-plane ## take the facts about fields from the real API server again
 	$(BIN)/python -m tests.control_plane.schema

@@ -6,18 +6,21 @@ against a real control plane, with which its kubelet works too.
 
 What it does not do:
 - containers: no code runs; what an image does is written in `catalogue.yaml`;
-- server-side apply: one version of each kind, so owners are never converted; what admission changes is nobody's;
+- server-side apply: the fields that somebody owns in one version of a kind are not converted to another
+  (autoscaling/v1 and v2, Events); what admission changes is nobody's;
 - CBOR and protobuf answers; OpenAPI has no descriptions and no schemas of custom resources, v2 no paths;
-- access: roles count only with `EmbeddedCluster(rbac=True)`; nobody checks that a role grants no more than its author
-  holds; no client certificates, no anonymous user, no impersonated uid; users' tokens do not expire; no TLS;
-- faults cut connections and answers; they do not slow single bytes, reorder, or lose what has been stored;
+- access: roles count only with `EmbeddedCluster(rbac=True)`; no client certificates, no anonymous user, no impersonated
+  uid; users' tokens do not expire; no TLS;
+- faults delay requests, cut connections and answers; they do not slow single bytes, reorder, or lose what has been stored;
 - admission webhooks and admission policies are stored and never asked; pod security judges by the newest version of a
   policy; quotas count without `status` having to be filled first;
 - custom resources: rules in CEL and conversion webhooks are not run (a definition with rules is answered with a
   warning); a status is written at once where the real server takes a moment;
-- kinds: `events.k8s.io` and `autoscaling/v1` are not served beside the core Event and autoscaling/v2, alpha and beta
-  kinds neither; resource claims and flow schemas are stored and nobody acts on them;
-- messages that show a whole struct in Go's notation show it as JSON, and leave out the diff of an immutable spec;
+- kinds: alpha and beta kinds are not served; resource claims and flow schemas are stored and nobody acts on them;
+- requests: a body or patch that cannot be read is refused in the real words for JSON, in similar ones for YAML and for
+  strategic merge patches of another type than the field's; versions that are served no more (`apps/v1beta1`) are not
+  known by name; `/` lists no paths;
+- the refusal of a changed pod or volume leaves out the diff, that of a Job's template shows it as clients write it;
 - `exec`, `attach`, `port-forward`, `proxy`, ephemeral containers;
 - a network: pods have addresses that lead nowhere, services are not proxied; a program reaches another as far as its
   Service, the EndpointSlices and the catalogue say so;
@@ -30,11 +33,13 @@ What it does not do:
   limits of volumes a node, no capacity of drivers, no resource claims, no pod groups, no extenders;
 - storage: nothing is attached, so there is no Multi-Attach error; volumes grow without the node; no snapshots, no
   recycling; a StorageClass `standard` is made that a bare real cluster has not;
-- autoscaling: of `behavior` the window of scaling down and `selectPolicy: Disabled` count, rates do not; without the
-  metrics API behind the API server resource metrics fail as in a cluster without metrics-server;
-- aggregated API servers: the metrics API answers at the kubelet's own port (a real API server does pass it on);
+- autoscaling: metrics of pods, objects and the outside world fail as in a cluster without an adapter; tolerances that
+  `behavior` states do not count; nodes' metrics are not chosen by label;
+- aggregated API servers: only those on loopback can be reached, by an ExternalName service (one whose port says
+  `appProtocol: http` is spoken to without TLS); connections are not upgraded, OpenAPI is not merged;
 - persistence: everything is gone when it stops; old versions can be listed as far back as they can be watched from;
-- validation of affinity, security contexts and volume sources; events never expire.
+- validation of volume sources of clouds, of resource claims, of runtime classes, of Windows' own fields and of what only
+  feature gates switch on; warnings of what is deprecated; events never expire.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -52,7 +52,7 @@ class SimClock:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in whole seconds, as metav1.Time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -25,9 +25,11 @@ from simulator.apiserver.faults import Faults
 from simulator.apiserver.objects import Object, copy_of
 from simulator.apiserver.request_log import RequestRecord
 from simulator.clock import SimClock
+from simulator.collector import patient_collector
 from simulator.controllers.runner import run_controllers
 from simulator.kubelet.catalogue import Catalogue, load_catalogue
 from simulator.kubelet.kubelet import Kubelet, KubeletOptions
+from simulator.kubelet.metrics import register_metrics
 from simulator.registry import registry_app
 from simulator.scheduler.scheduler import run_scheduler
 from simulator.storage.runner import run_storage
@@ -186,7 +188,8 @@ class EmbeddedCluster:
 
     def _run_thread(self) -> None:
         try:
-            asyncio.run(self._run())
+            with patient_collector():
+                asyncio.run(self._run())
         except BaseException as error:  # noqa: BLE001 - the thread's last stand: kept for start or stop to raise
             if self._ready.done():
                 self._failure = error
@@ -221,6 +224,7 @@ class EmbeddedCluster:
                 group.create_task(run_storage(manager, self._clock), name="storage"),
             ]
             await kubelet.ready.wait()
+            await register_metrics(manager, kubelet.log_port)
             self._ready.set_result(None)
             await self._stopping.wait()
             for part in parts:

@@ -46,7 +46,10 @@ def key_of(obj: Object) -> ObjectKey:
 def controller_of(obj: Object) -> Object | None:
     """The owner reference marked as controller, if there is one."""
     references: Iterable[Object] = obj["metadata"].get("ownerReferences") or ()
-    return next((reference for reference in references if reference.get("controller")), None)
+    for reference in references:  # asked so often that a generator would be felt
+        if reference.get("controller"):
+            return reference
+    return None
 
 
 class Informer:

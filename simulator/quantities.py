@@ -12,7 +12,7 @@ from functools import lru_cache
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_NANO = Fraction(1, 10**9)
+_NANO, _MILLI = Fraction(1, 10**9), Fraction(1, 1000)
 _REMEMBERED = 4096
 """A cluster says few different quantities, and says them for every pod."""
 
@@ -44,7 +44,14 @@ def to_millicores(text: str | int | float) -> int:
 
 def canonical(text: str | int | float) -> str:
     """The form that the API server stores and returns. Raises QuantityError."""
-    return _canonical(str(text))
+    return _canonical(str(text), _NANO)
+
+
+def in_list(text: str | int | float) -> str:
+    """The form in which a quantity is stored in a list of resources: of nothing there are finer parts than thousandths,
+    which are rounded up. Raises QuantityError.
+    """
+    return _canonical(str(text), _MILLI)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -53,9 +60,9 @@ def _whole(text: str, times: int) -> int:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _canonical(text: str) -> str:
+def _canonical(text: str, finest: Fraction) -> str:
     value, suffix = _split(text)
-    value = Fraction(-((-value) // _NANO)) * _NANO  # finer than a nano is rounded up
+    value = Fraction(-((-value) // finest)) * finest
     if value == 0:
         return "0"
     if suffix.endswith("i") and value.denominator == 1 and abs(value) >= 1024:

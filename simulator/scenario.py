@@ -3,7 +3,7 @@
 A scenario is one YAML file with a namespace of its own. It is set up and checked through the API alone, so the
 same file serves the embedded cluster and a real one. What a repair may change (``allow``) is for the judge;
 what should become of it (``expected``) is data that nothing here looks into; ``shows`` are the events by which
-one knows that it is broken in the way that is meant.
+one knows that it is broken in the way that is meant, ``sometimes`` the Warnings that depend on who was first.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from simulator.resources import EVENTS, NAMESPACES, SERVICE_ACCOUNTS
 from simulator.scenario_kinds import KINDS
 
 _FOLDER = Path(__file__).resolve().parent / "scenarios"
-_OPTIONAL = {"break", "expected", "allow", "shows", "demo", "embedded_only"}
+_OPTIONAL = {"break", "expected", "allow", "shows", "sometimes", "demo", "embedded_only"}
 _REQUIRED = {"name", "family", "title", "namespace", "setup", "settled", "check"}
 _FIELDS = _REQUIRED | _OPTIONAL
 _ACCOUNT_SECONDS = 30.0
@@ -49,6 +49,14 @@ class Sign:
     kind: str
     reason: str
     contains: str = ""
+
+
+@dataclass(frozen=True)
+class Sometimes:
+    """A Warning's reason that one run shows and the next does not, and why that is nobody's fault."""
+
+    reason: str
+    because: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ class Scenario:
     allow: tuple[Allowance, ...]
     expected: Mapping[str, Any] = field(default_factory=dict)
     shows: tuple[Sign, ...] = ()
+    sometimes: tuple[Sometimes, ...] = ()
     demo: bool = False
     embedded_only: str = ""
 
@@ -148,6 +157,7 @@ def _scenario(raw: Mapping[str, Any]) -> Scenario:
         shows=tuple(
             Sign(_kind(item["kind"]), item["reason"], item.get("contains", "")) for item in raw.get("shows") or ()
         ),
+        sometimes=tuple(Sometimes(item["reason"], item["because"]) for item in raw.get("sometimes") or ()),
         demo=bool(raw.get("demo", False)),
         embedded_only=str(raw.get("embedded_only", "")),
     )

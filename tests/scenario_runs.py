@@ -1,56 +1,66 @@
-"""All scenarios at once against a program at work: set up, broken, waited for, and what the cluster showed.
+"""Scenarios against a program at work: set up, broken side by side, waited for, and what the cluster showed.
 
 One runner for every cluster, so that the outcomes of two of them can be compared. It sees the program as a person
-does, by its incidents; what became of the cluster it reads itself.
+does, by its incidents; what became of the cluster it reads itself. It waits for states and never for times: how
+long a run may take is the caller's to say, and generous.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from app.composition import open_app
-from app.settings import embedded_settings
 from incidents.incident import Incident, Outcome, Status
-from simulator import EmbeddedCluster
-from simulator.api_client import ApiClient, Connection
-from simulator.judge import Harm, judge
-from simulator.scenario import Scenario, apply_break, apply_setup, check, settled
-from tools.notify import FileNotifier
+from simulator.api_client import ApiClient
+from simulator.scenario import (
+    Scenario,
+    Sign,
+    apply_break,
+    apply_setup,
+    check,
+    missing_signs,
+    settled,
+)
+from tests.prove.standing import Dump, fits, standings
 
-USER = "k8s-auto-fixer"  # the program's name on the embedded cluster
 NOT_ENDED = "not_ended"
 _LEFT_ALONE = "left_alone"
-_SETUP_SECONDS, _EMBEDDED_SECONDS = 60.0, 150.0
+_SETUP_SECONDS, _FITTING_SECONDS = 180.0, 180.0
 _LOOK_SECONDS = 0.25
 
-Dump = Mapping[str, Mapping[str, Any]]
 Incidents = Callable[[], Awaitable[Sequence[Incident]]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How one scenario ended: ``seconds`` after it was broken; ``problems`` are what its check found then."""
+    """How one scenario ended: ``seconds`` after it was broken. ``problems`` are what its check found then,
+    ``missing`` the events it should have shown and had not."""
 
     outcome: str
     seconds: float
     problems: tuple[str, ...]
+    missing: tuple[Sign, ...]
     incidents: tuple[Incident, ...]
+
+
+Progress = Callable[[Scenario, Ended | None], None]
+"""Told of each scenario when it has been broken (None), and how it has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """One run of several scenarios: ends by scenario name, the cluster once broken and at the end."""
+    """One run of several scenarios: ends by scenario name, the cluster once broken and at the end (``read_at``)."""
 
     ended: Mapping[str, Ended]
     before: Dump
     after: Dump
+    read_at: datetime
     seconds: float
 
     def warnings(self, scenario: Scenario) -> set[str]:
@@ -70,53 +80,54 @@ async def play(
     program: AbstractAsyncContextManager[Incidents],
     dump: Callable[[], Dump],
     seconds: float,
+    speed: float,
+    progress: Progress | None = None,
 ) -> Played:
     """Play the scenarios side by side, each in its namespace; ``seconds`` is how long their ends are waited for.
 
-    What gets broken later is set up first, so that ``program``, entered then, has seen it well.
+    What gets broken later is set up first, so that ``program``, entered then, has seen it well. ``speed`` is the
+    cluster's.
     """
+    tell = progress or _nobody
     for scenario in scenarios:
         if scenario.breaks:
             await apply_setup(admin, scenario)
     await _until_settled(admin, [scenario for scenario in scenarios if scenario.breaks])
     async with program as incidents:
         started = time.monotonic()
-        broken = {}
+        broken: dict[str, float] = {}
+        before: dict[str, Mapping[str, Any]] = {}
         for scenario in scenarios:
             if not scenario.breaks:
                 await apply_setup(admin, scenario)
             await apply_break(admin, scenario)
             broken[scenario.name] = time.monotonic()
-        before = dump()
-        ended = await _ends(scenarios, broken, admin=admin, incidents=incidents, deadline=started + seconds)
-        return Played(ended=ended, before=before, after=dump(), seconds=time.monotonic() - started)
+            before |= _within(dump(), scenario.namespace)  # at once: the first repair may be a moment away
+            tell(scenario, None)
+        before = {**dump(), **before}
+        deadline = started + seconds
+        ended = await _ends(scenarios, broken, admin=admin, incidents=incidents, deadline=deadline, tell=tell)
+        after, read_at = await _fitting(scenarios, dump=dump, speed=speed)
+    return Played(ended=ended, before=before, after=after, read_at=read_at, seconds=time.monotonic() - started)
 
 
-async def play_embedded(scenarios: Sequence[Scenario], folder: Path, *, speed: float) -> tuple[Played, list[Harm]]:
-    """The same on an embedded cluster, the program in this process: only so does it keep that cluster's time."""
-    with EmbeddedCluster(speed=speed) as cluster:
-        async with ApiClient(Connection(cluster.server, cluster.admin_token, user_agent="test")) as admin:
-            played = await play(
-                scenarios,
-                admin=admin,
-                program=_in_this_process(cluster, folder, speed),
-                dump=cluster.dump,
-                seconds=_EMBEDDED_SECONDS,
-            )
-        harms = judge(played.before, played.after, cluster.requests(), user=USER, scenarios=list(scenarios))
-    return played, harms
+async def _fitting(scenarios: Sequence[Scenario], *, dump: Callable[[], Dump], speed: float) -> tuple[Dump, datetime]:
+    """The cluster at a moment when all workloads stand as expected, or as it is when time is up."""
+    deadline = time.monotonic() + _FITTING_SECONDS
+    while True:
+        after, now = dump(), datetime.now(UTC)
+        found = (fits(item.expected["outcome"], standings(after, item, now=now, speed=speed)) for item in scenarios)
+        if all(found) or time.monotonic() > deadline:
+            return after, now
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
-@asynccontextmanager
-async def _in_this_process(cluster: EmbeddedCluster, folder: Path, speed: float) -> AsyncIterator[Incidents]:
-    nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None}
-    settings = embedded_settings(folder, **nobody)  # whatever the developer's environment says
-    kubeconfig, notifier = cluster.kubeconfig(user=USER), FileNotifier(folder / "notices.jsonl")
-    async with (
-        open_app(settings, kubeconfig=kubeconfig, speed=speed, notifier=notifier) as app,
-        app.daemon().watching(),
-    ):
-        yield app.store.incidents
+def _nobody(scenario: Scenario, ended: Ended | None) -> None:
+    """For who wants no progress."""
+
+
+def _within(dump: Dump, namespace: str) -> dict[str, Mapping[str, Any]]:
+    return {key: item for key, item in dump.items() if item["metadata"].get("namespace") == namespace}
 
 
 async def eventually(ready: Callable[[], Awaitable[object]], *, seconds: float) -> None:
@@ -140,30 +151,56 @@ async def _ends(
     admin: ApiClient,
     incidents: Incidents,
     deadline: float,
+    tell: Progress,
 ) -> dict[str, Ended]:
     ended: dict[str, Ended] = {}
     while len(ended) < len(scenarios):
         late = time.monotonic() > deadline
         found = await incidents()
         for scenario in scenarios:
+            if scenario.name in ended:
+                continue
             own = tuple(item for item in found if item.subject.namespace == scenario.namespace)
-            problems = tuple(await check(admin, scenario)) if scenario.name not in ended else ()
-            outcome = _outcome(scenario, own, well=not problems) or (NOT_ENDED if late else "")
-            if scenario.name not in ended and outcome:
-                seconds = time.monotonic() - broken[scenario.name]
-                ended[scenario.name] = Ended(outcome=outcome, seconds=seconds, problems=problems, incidents=own)
+            seconds = time.monotonic() - broken[scenario.name]
+            end = await _end(admin, scenario, own, seconds=seconds, late=late)
+            if end is not None:
+                ended[scenario.name] = end
+                tell(scenario, end)
         await asyncio.sleep(_LOOK_SECONDS)
     return ended
 
 
-def _outcome(scenario: Scenario, incidents: Sequence[Incident], *, well: bool) -> str:
+async def _end(
+    admin: ApiClient, scenario: Scenario, incidents: tuple[Incident, ...], *, seconds: float, late: bool
+) -> Ended | None:
+    """How the scenario has ended, or None while it has not.
+
+    Its events are part of it, and so is that what was to be left alone has healed.
+    """
+    outcome = _outcome(incidents)
+    if not outcome and not late:
+        return None
+    problems, missing = await check(admin, scenario), await missing_signs(admin, scenario)
+    if not late and (missing or (scenario.expected["outcome"] == _LEFT_ALONE and problems)):
+        return None
+    return Ended(
+        outcome=outcome or NOT_ENDED,
+        seconds=seconds,
+        problems=tuple(problems),
+        missing=tuple(missing),
+        incidents=incidents,
+    )
+
+
+def _outcome(incidents: Sequence[Incident]) -> str:
     """How a scenario stands by its incidents; empty while it has not ended.
 
-    That nothing was told of it is an end only where that is expected: elsewhere it has not begun yet.
+    Left alone is what the program has looked at and closed: without any incident it has not begun yet.
     """
     if any(item.status is Status.OPEN for item in incidents):
         return ""
-    told = [item.outcome for item in incidents if item.outcome not in (None, Outcome.SUPPRESSED)]
+    outcomes = [item.outcome for item in incidents if item.outcome is not None]
+    told = [outcome for outcome in outcomes if outcome is not Outcome.SUPPRESSED]
     if told:
         return str(told[0])
-    return _LEFT_ALONE if well and scenario.expected.get("outcome") == _LEFT_ALONE else ""
+    return _LEFT_ALONE if outcomes else ""

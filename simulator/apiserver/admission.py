@@ -1,9 +1,9 @@
 """What has to be true, and what is added, before an object is stored: the admission plugins that are always on.
 
-NamespaceLifecycle, ServiceAccount, Priority, LimitRanger, DefaultTolerationSeconds, PodSecurity and ResourceQuota of
-Kubernetes v1.36, and the allocation of service addresses. `admit_create` completes a new object before it is validated,
-`judge` has the last word after that, as mutating and validating admission do. Webhooks and admission policies
-are stored and not called.
+NamespaceLifecycle, ServiceAccount, TaintNodesByCondition, Priority, LimitRanger, DefaultTolerationSeconds, PodSecurity,
+RuntimeClass and ResourceQuota of Kubernetes v1.36, and the allocation of service addresses. `admit_create` completes a
+new object before it is validated, `judge` has the last word after that, as mutating and validating admission do.
+Webhooks and admission policies are stored and not called.
 """
 
 import asyncio
@@ -12,10 +12,19 @@ from random import Random
 
 from simulator.apiserver import status_errors
 from simulator.apiserver.custom.definitions import rules_left_out
-from simulator.apiserver.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT, Kind, find
+from simulator.apiserver.kinds import (
+    CUSTOM_RESOURCE_DEFINITION,
+    NAMESPACE,
+    NODE,
+    POD,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Kind,
+    find,
+)
 from simulator.apiserver.names import generated
 from simulator.apiserver.objects import Object, items_at, metadata, name_of, namespace_of
-from simulator.apiserver.plugins import limit_ranges, pod_security, priorities
+from simulator.apiserver.plugins import limit_ranges, pod_security, priorities, runtime_classes
 from simulator.apiserver.plugins.quota_keeping import QuotaKeeper
 from simulator.apiserver.store import Store
 from simulator.apiserver.strategies import service as services
@@ -26,7 +35,8 @@ _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - wh
 _TOKEN_SECONDS = 3607
 _ACCOUNT_ATTEMPTS = 10
 _ACCOUNT_WAIT_SECONDS = 0.1
-_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_NOT_READY = "node.kubernetes.io/not-ready"
+_TAINTS = (_NOT_READY, "node.kubernetes.io/unreachable")
 
 
 class Admission:
@@ -46,6 +56,8 @@ class Admission:
             await self._admit_pod(body)
         elif kind is SERVICE:
             self.allocate_service(body)
+        elif kind is NODE:
+            _taint_until_ready(body)
 
     def judge(self, kind: Kind, new: Object, old: Object | None, *, dry_run: bool) -> list[str]:
         """The last word on a valid object, new where `old` is None; returns warnings. Raises StatusError 403 or 422."""
@@ -55,6 +67,8 @@ class Admission:
                 raise status_errors.invalid(kind, name_of(new), errors)
         if kind.kind == "PriorityClass":
             self._check_default_class(kind, new)
+        if kind is SERVICE:
+            self._check_allocation(new, dry_run=dry_run)
         if kind is CUSTOM_RESOURCE_DEFINITION:
             places = ", ".join(rules_left_out(new["spec"]))
             return [f"the embedded server does not evaluate x-kubernetes-validations: {places}"] if places else []
@@ -64,6 +78,7 @@ class Admission:
             self._check_limits(kind, new)
         labels = self._labels_of(namespace_of(new))
         if kind is POD and old is None:
+            self._check_overhead(new)
             refused = pod_security.refusal(labels, kind.kind, new)
             if refused:
                 raise status_errors.forbidden(kind, name_of(new), refused)
@@ -107,6 +122,12 @@ class Admission:
         )
         services.allocate(body, addresses, ports, self._rng)
 
+    def _check_allocation(self, service: Object, *, dry_run: bool) -> None:
+        others = services.taken(one.body for one in self._store.of(SERVICE).all() if not _same(one.body, service))
+        errors = list(services.allocation_errors(service, *others, dry_run=dry_run))
+        if errors:
+            raise status_errors.invalid(SERVICE, name_of(service), errors)
+
     def _check_namespace(self, kind: Kind, body: Object) -> None:
         space = namespace_of(body)
         found = self._store.of(NAMESPACE).get("", space)
@@ -137,6 +158,33 @@ class Admission:
         except priorities.PriorityRefused as error:
             raise status_errors.forbidden(POD, name_of(pod), str(error)) from error
         _tolerate_lost_nodes(spec)
+        self._fill_by_runtime_class(pod)
+
+    def _fill_by_runtime_class(self, pod: Object) -> None:
+        """Raises StatusError 403, or 500 for a name that is empty."""
+        name = pod["spec"].get("runtimeClassName")
+        if name is None:
+            return
+        if not name:
+            raise status_errors.StatusError(500, "", "resource name may not be empty")
+        found = self._runtime_class(name)
+        if found is None:
+            raise status_errors.forbidden(POD, name_of(pod), f'pod rejected: RuntimeClass "{name}" not found')
+        try:
+            runtime_classes.fill_pod(pod["spec"], found)
+        except runtime_classes.RuntimeClassRefused as error:
+            raise status_errors.forbidden(POD, name_of(pod), str(error)) from error
+
+    def _check_overhead(self, pod: Object) -> None:
+        """Raises StatusError 403."""
+        try:
+            runtime_classes.check_overhead(pod["spec"], self._runtime_class(pod["spec"].get("runtimeClassName")))
+        except runtime_classes.RuntimeClassRefused as error:
+            raise status_errors.forbidden(POD, name_of(pod), str(error)) from error
+
+    def _runtime_class(self, name: str | None) -> Object | None:
+        found = self._store.of(_known("node.k8s.io", "runtimeclasses")).get("", name) if name else None
+        return found.body if found is not None else None
 
     async def _service_account(self, pod: Object, name: str) -> Object:
         """The account; the default one of a new namespace is waited for a second, as the real plugin does."""
@@ -195,6 +243,14 @@ def _token_sources() -> Object:
         ],
         "defaultMode": 420,
     }
+
+
+def _taint_until_ready(node: Object) -> None:
+    """A new node takes no pods until the node lifecycle controller has seen that it is ready."""
+    spec = node["spec"]
+    taints = list(spec.get("taints") or [])
+    if not any((one.get("key"), one.get("effect")) == (_NOT_READY, "NoSchedule") for one in taints):
+        spec["taints"] = [*taints, {"key": _NOT_READY, "effect": "NoSchedule"}]
 
 
 def _tolerate_lost_nodes(spec: Object) -> None:

@@ -13,6 +13,7 @@ from simulator.apiserver import status_errors
 from simulator.apiserver.field_checks import check
 from simulator.apiserver.field_types import type_of
 from simulator.apiserver.field_walks import NotOfType
+from simulator.apiserver.go_words import cannot_unmarshal, yaml_problem
 from simulator.apiserver.kinds import Kind
 from simulator.apiserver.managed_fields import UPDATE, ApplyConflict, FieldManager
 from simulator.apiserver.objects import Object, metadata, name_of, namespace_of
@@ -23,17 +24,21 @@ def read_configuration(kind: Kind, body: bytes) -> Object:
     try:
         found: Any = yaml.safe_load(body)
     except yaml.YAMLError as error:
-        text = f"error decoding YAML: error converting YAML to JSON: {error}"
+        text = f"error decoding YAML: error converting YAML to JSON: {yaml_problem(error)}"
         raise status_errors.bad_request(text) from error
+    if found is None:
+        found = {}
     if not isinstance(found, dict):
-        raise status_errors.bad_request("error decoding YAML: an applied configuration is an object")
+        problem = cannot_unmarshal(found, "value of type map[string]interface {}")
+        text = f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {problem}"
+        raise status_errors.bad_request(text)
     _check_kind(kind, found)
     if "managedFields" in metadata(found):
         raise status_errors.bad_request("metadata.managedFields must be nil")
     try:
         check(found, type_of(kind))
     except NotOfType as error:
-        place = f"{namespace_of(found)}/{name_of(found)}; {kind.api_version}, Kind={kind.kind}"
+        place = f"{namespace_of(found)}/{name_of(found)}; {kind.group}/{kind.version}, Kind={kind.kind}"
         text = f"failed to create typed patch object ({place}): {error}"
         raise status_errors.StatusError(500, "", text) from error
     return found
@@ -43,7 +48,7 @@ def _check_kind(kind: Kind, found: Object) -> None:
     version = str(found.get("apiVersion") or "")
     if (version, found.get("kind")) == (kind.api_version, kind.kind):
         return
-    shown = version if "/" in version else f"/{version}"
+    shown = version if "/" in version else f"/{version}"  # an empty group stands there too
     raise status_errors.bad_request(f"invalid object type: {shown}, Kind={found.get('kind') or ''}")
 
 

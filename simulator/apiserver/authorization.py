@@ -5,9 +5,10 @@ nothing of what there is. As `RequestInfoFactory` and `responsewriters.Forbidden
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from simulator.apiserver.authentication import Identity
-from simulator.apiserver.paths import is_true
+from simulator.apiserver.paths import is_true, watch_path
 from simulator.apiserver.rbac import Attributes, Decision
 from simulator.apiserver.status_errors import StatusError
 
@@ -18,6 +19,9 @@ _BY_NAME = "metadata.name="
 
 def attributes(method: str, path: str, query: Mapping[str, str]) -> Attributes:
     """What a request asks for."""
+    if (watched := watch_path(path)) != path:
+        asked = attributes(method, watched, query)
+        return replace(asked, verb="watch") if method in ("GET", "HEAD") else asked
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["api"] and len(parts) > 2:
         return _of_resource(method, "", parts[2:], query)

@@ -181,6 +181,12 @@ def _last_seen(event: Object, now: datetime) -> str:
     return "<unknown>"
 
 
+def _event_source(event: Object, _now: datetime) -> str:
+    component = at(event, "source.component") or event.get("reportingComponent") or ""
+    instance = at(event, "source.host") or event.get("reportingInstance") or ""
+    return f"{component}, {instance}" if instance else str(component)
+
+
 def _involved(event: Object, _now: datetime) -> str:
     return f"{str(at(event, 'involvedObject.kind') or '').lower()}/{at(event, 'involvedObject.name')}"
 
@@ -191,7 +197,7 @@ EVENT = (
     Column("Reason", value_at("reason", "")),
     Column("Object", _involved),
     Column("Subobject", value_at("involvedObject.fieldPath", ""), priority=1),
-    Column("Source", value_at("source.component", ""), priority=1),
+    Column("Source", _event_source, priority=1),
     Column("Message", lambda event, _now: str(event.get("message") or "").strip()),
     Column("First Seen", lambda event, now: since(event.get("firstTimestamp"), now), priority=1),
     Column("Count", lambda event, _now: event.get("count") or 1, type="integer", priority=1),

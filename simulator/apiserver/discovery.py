@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from simulator.apiserver import openapi
+from simulator.apiserver.aggregation import Aggregation
 from simulator.apiserver.call import Answer
 from simulator.apiserver.kind import Kind
 
@@ -48,11 +49,18 @@ def version() -> dict[str, str]:
     }
 
 
-class Discovery:
-    """`kinds` are those served now; they may change."""
+def answers_any_method(path: str) -> bool:
+    """Whether a document is shown whatever the method is: the real server does so of groups and of OpenAPI."""
+    parts = [part for part in path.split("/") if part]
+    return parts[:1] == ["openapi"] or (parts[:1] == ["apis"] and len(parts) < 3)
 
-    def __init__(self, kinds: Callable[[], Sequence[Kind]]) -> None:
+
+class Discovery:
+    """`kinds` are those served now; they may change. `aggregation` adds what other servers serve, and the order."""
+
+    def __init__(self, kinds: Callable[[], Sequence[Kind]], aggregation: Aggregation) -> None:
         self._kinds = kinds
+        self._aggregation = aggregation
         self._openapi: dict[str, tuple[list[Kind], Document, str]] = {}
 
     def answer(self, path: str, accept: str, *, prefix: str = "") -> Answer | None:
@@ -90,7 +98,7 @@ class Discovery:
             versions = found.setdefault(kind.group, [])
             if kind.version not in versions:
                 versions.append(kind.version)
-        return found
+        return self._aggregation.groups(found)
 
     def _served(self, group: str, version_name: str) -> list[Kind]:
         return [kind for kind in self._kinds() if (kind.group, kind.version) == (group, version_name)]
@@ -111,20 +119,14 @@ class Discovery:
         for group, versions in self._groups().items():
             if bool(group) is core:
                 continue
-            shown = [
-                {
-                    "version": one,
-                    "resources": [_in_full(kind) for kind in self._sorted(group, one)],
-                    "freshness": "Current",
-                }
-                for one in versions
-            ]
+            shown = [self._aggregation.version_shown(group, one) or self._version(group, one) for one in versions]
             items.append({"metadata": {"name": group} if group else {}, "versions": shown})
         head = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}}
         return head | {"items": items}
 
-    def _sorted(self, group: str, version_name: str) -> list[Kind]:
-        return sorted(self._served(group, version_name), key=lambda kind: kind.plural)
+    def _version(self, group: str, version_name: str) -> Document:
+        kinds = sorted(self._served(group, version_name), key=lambda kind: kind.plural)
+        return {"version": version_name, "resources": [_in_full(kind) for kind in kinds], "freshness": "Current"}
 
     def _openapi_index(self, prefix: str) -> Document:
         paths = {}

@@ -117,7 +117,11 @@ class Faults:
         every: int = 1,
         times: int | None = 1,
     ) -> Fault:
-        """Lets the request wait, in real seconds, before it is looked at."""
+        """Lets the request wait, in real seconds, before it is looked at.
+
+        As behind a slow webhook it is answered with 504 when its time is over (`timeout` of the query, else a minute),
+        and is not carried out after that, nor once its client has gone.
+        """
         if seconds < 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds}")
         return self._add(Fault("delay", verb, path, user, skip, every, times, seconds=seconds))

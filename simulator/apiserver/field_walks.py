@@ -11,6 +11,7 @@ from typing import Any
 from simulator.apiserver import field_sets
 from simulator.apiserver.field_sets import FieldSet, by_keys, by_name, by_value, is_member, node_of
 from simulator.apiserver.field_types import FREE, FREE_MAP, FieldType
+from simulator.apiserver.go_words import go_map
 
 _ABSENT: Any = object()
 
@@ -20,12 +21,8 @@ class NotOfType(Exception):
 
 
 def as_go_prints(value: Any) -> str:
-    """As Go's %v prints it, more or less."""
-    if isinstance(value, bool):
-        return f"&value.valueUnstructured{{Value:{str(value).lower()}}}"
-    if isinstance(value, str):
-        return f'&value.valueUnstructured{{Value:"{value}"}}'
-    return f"&value.valueUnstructured{{Value:{value}}}"
+    """As Go's %v prints the value that the walk stands at."""
+    return f"&{{{go_map(value)}}}"
 
 
 def element_key(element: Any, of: FieldType) -> str:
@@ -91,10 +88,12 @@ def compare(old: Any, new: Any, of: FieldType) -> tuple[FieldSet, FieldSet]:
 
 def _compare(old: Any, new: Any, of: FieldType) -> tuple[FieldSet | None, FieldSet | None]:
     """The nodes for one pair of values; None where there is nothing to say."""
-    if old is not _ABSENT and new is not _ABSENT and _same(old, new):
+    if old is _ABSENT:
+        return _added(new, of), None
+    if new is not _ABSENT and _same(old, new):
         return None, None
     granular = _granular(of, old if new is _ABSENT or new is None else new)
-    empty = (old is _ABSENT or not old) and (new is _ABSENT or not new)
+    empty = not old and (new is _ABSENT or not new)
     if granular is None or (empty and old is not new) or not (_fits(old, granular) and _fits(new, granular)):
         return _whole(old, new)
     changed, removed = {}, {}
@@ -104,7 +103,23 @@ def _compare(old: Any, new: Any, of: FieldType) -> tuple[FieldSet | None, FieldS
             changed[key] = more
         if less is not None:
             removed[key] = less
-    return node_of(changed, member=old is _ABSENT), node_of(removed, member=new is _ABSENT)
+    return node_of(changed, member=False), node_of(removed, member=new is _ABSENT)
+
+
+def _added(new: Any, of: FieldType) -> FieldSet:
+    """The node for a value where nothing stood: it and all that it has. Whole new objects are compared so."""
+    if of.form in ("scalar", "atomic") or not new:
+        return {}
+    granular = _granular(of, new)
+    if granular is None or not _fits(new, granular):
+        return {}
+    if granular.form == "struct":
+        fields = granular.fields
+        children = {by_name(name): _added(one, fields[name]) for name, one in new.items() if name in fields}
+        children |= {by_name(name): {} for name in granular.kept if name not in new}
+    else:
+        children = {key: _added(one, inner) for key, (one, inner) in _entries(new, granular).items()}
+    return node_of(children, member=True) or {}
 
 
 def _same(old: Any, new: Any) -> bool:
@@ -114,7 +129,7 @@ def _same(old: Any, new: Any) -> bool:
 def _whole(old: Any, new: Any) -> tuple[FieldSet | None, FieldSet | None]:
     if new is _ABSENT:
         return None, {}
-    if old is not _ABSENT and not old and not new and type(old) is type(new):
+    if not old and not new and type(old) is type(new):
         return None, None
     return {}, None
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from simulator.apiserver.field_errors import FieldError, forbidden_field, invalid_value
+from simulator.apiserver.names import qualified_name_problems
 from simulator.apiserver.objects import Object, metadata
 
 _STANDARD = frozenset({"foregroundDeletion", "kubernetes", "orphan"})
@@ -13,6 +14,7 @@ def finalizer_errors(obj: Object) -> Iterator[FieldError]:
     """Of any object that is to be stored (`ValidateFinalizers` of k8s.io/apimachinery)."""
     names = metadata(obj).get("finalizers") or []
     for index, name in enumerate(names):
+        yield from (invalid_value(_FIELD, name, problem) for problem in qualified_name_problems(name))
         if "/" not in name and name not in _STANDARD:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             yield invalid_value(f"{_FIELD}[{index}]", name, why)

@@ -38,6 +38,10 @@ def _unchanged(call: Call, obj: Object) -> Object:
     return obj
 
 
+def _unguarded(call: Call, new: Object, old: Object | None) -> None:
+    """Without roles there is nothing to give away."""
+
+
 class Handlers:
     """One method a verb; all raise StatusError."""
 
@@ -51,8 +55,11 @@ class Handlers:
         rng: Random,
         bookmark_seconds: float = DEFAULT_BOOKMARK_SECONDS,
         mutate: Callable[[Call, Object], Object] = _unchanged,
+        guard: Callable[[Call, Object, Object | None], None] = _unguarded,
     ) -> None:
-        """`mutate` is given every new form of an object after its defaults, as a mutating webhook is."""
+        """`mutate` is given every new form of an object after its defaults, as a mutating webhook is; `guard` before
+        that, with what stands, and raises StatusError if the user may not write just this.
+        """
         self._store = store
         self._resources = resources
         self._admission = admission
@@ -60,6 +67,7 @@ class Handlers:
         self._rng = rng
         self._bookmark_seconds = bookmark_seconds
         self._mutate = mutate
+        self._guard = guard
         self.lister = Lister(store)
         self.ownership = Ownerships(now=now)
 
@@ -94,11 +102,14 @@ class Handlers:
         options = WriteOptions.read(call, "create")
         body, checks = self._read(call, options)
         _check_place(call, body)
+        body = call.kind.kept(body)
         return self._answer(call, await self._create(call, body, _updater(call, options)), checks)
 
     async def _create(self, call: Call, body: Object, manager: FieldManager) -> Written:
         def mutate(obj: Object) -> Object:
             return self._mutate(call, obj)
+
+        self._guard(call, body, None)
 
         return await self.create_object(call.kind, body, dry_run=call.dry_run, manager=manager, mutate=mutate)
 
@@ -116,7 +127,7 @@ class Handlers:
         if manager is None:
             metadata(body).pop("managedFields", None)
         elif manager.operation == UPDATE:
-            self.ownership.record(kind, {}, body, manager)
+            self._record(kind, {}, body, manager)
         if mutate is not None:
             body = mutate(body)
         await self._admission.admit_create(kind, body)
@@ -128,9 +139,11 @@ class Handlers:
         _check_place(call, body)
         metadata(body).setdefault("name", call.target.name)
         _check_name(call, body)
+        body = call.kind.kept(body)
         manager = _updater(call, options)
         stored = self._store.of(call.kind).get(call.target.namespace, call.target.name)
         if stored is None and call.kind.create_on_update and not call.target.subresource:
+            metadata(body).pop("resourceVersion", None)
             return self._answer(call, await self._create(call, body, manager), checks)
         if stored is None:
             raise status_errors.not_found(call.kind, call.target.name)
@@ -144,9 +157,9 @@ class Handlers:
             raise status_errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
         patch = Patch(call.content_type, call.body)
         old = self._resources.get(call.kind, call.target.namespace, call.target.name)
-        found, checks = typed(call.kind, patch.apply(old)), FieldChecks(options.field_validation)
-        blamed = patch.document if call.content_type == STRATEGIC_PATCH else found
-        new = patched(call.kind, found, checks, patch=blamed, raw=call.body)
+        found, checks = patch.apply(call.kind.shown(old)), FieldChecks(options.field_validation)
+        strategic = patch.document if call.content_type == STRATEGIC_PATCH else None
+        new = call.kind.kept(patched(call.kind, found, checks, strategic=strategic, raw=call.body))
         _check_place(call, new)
         _check_name(call, new)
         _check_uid(call.kind, old, new)
@@ -161,14 +174,15 @@ class Handlers:
         manager = replace(_updater(call, options), operation=APPLY)
         stored = self._store.of(call.kind).get(call.target.namespace, call.target.name)
         live = stored.body if stored else {}
+        shown = call.kind.shown(live) if stored else {}
         if stored is None and call.target.subresource:
             raise status_errors.not_found(call.kind, call.target.name)
-        merged = self.ownership.apply(call.kind, live, config, manager, force=options.force)
+        merged = self.ownership.apply(call.kind, shown, config, manager, force=options.force)
+        new = call.kind.kept(as_kept(call.kind, typed(call.kind, merged)))
         if stored is None:
             check_identity(call.kind, call.target.name, config)
-            new = as_kept(call.kind, typed(call.kind, merged))
+            metadata(new).pop("resourceVersion", None)
             return self._answer(call, await self._create(call, new, manager))
-        new = as_kept(call.kind, typed(call.kind, merged))
         _check_uid(call.kind, live, new)
         return self._answer(call, self.replace(call, live, new, manager))
 
@@ -177,15 +191,27 @@ class Handlers:
         if call.target.subresource == "resize":
             return self._resize(call, old, new, manager)
         status = call.target.subresource == "status"
+        self._guard(call, new, old)
         if not status or call.kind is not SERVICE:
             call.kind.strategy.default(new)
         if manager.operation == UPDATE:
-            self.ownership.record(call.kind, old, new, manager)
+            self._record(call.kind, old, new, manager)
         new = self._mutate(call, new)
         if call.kind is SERVICE and not status:
             call.kind.strategy.update(new, old)
             self._admission.allocate_service(new)
         return self._resources.update(call.kind, old, new, status=status, dry_run=call.dry_run)
+
+    def _record(self, kind: Kind, old: Object, new: Object, manager: FieldManager) -> None:
+        """Writes into `new` who owns its fields, by the names that they have in the form in which they were sent."""
+        if kind.form_of is None:
+            self.ownership.record(kind, old, new, manager)
+            return
+        shown = kind.shown(new)
+        self.ownership.record(kind, kind.shown(old) if old else {}, shown, manager)
+        metadata(new).pop("managedFields", None)
+        if "managedFields" in metadata(shown):
+            metadata(new)["managedFields"] = metadata(shown)["managedFields"]
 
     def _resize(self, call: Call, old: Object, wanted: Object, manager: FieldManager) -> Written:
         call.kind.strategy.default(wanted)
@@ -214,9 +240,11 @@ class Handlers:
             name, current = name_of(stored.body), self._store.of(call.kind)
             if current.get(namespace_of(stored.body), name) is stored:
                 self._admission.admit_delete(call.kind, name)
-                deleted.append(self._resources.delete(call.kind, stored.body, options).body)
+                self._resources.delete(call.kind, stored.body, options)
+                deleted.append(call.kind.shown(stored.body))
         head = {"kind": f"{call.kind.kind}List", "apiVersion": call.kind.api_version}
-        return Answer.of(head | {"metadata": {"resourceVersion": str(self._store.version)}, "items": deleted})
+        items = [{key: value for key, value in one.items() if key not in ("kind", "apiVersion")} for one in deleted]
+        return Answer.of(head | {"metadata": {"resourceVersion": str(self._store.version)}, "items": items})
 
     def _options(self, call: Call) -> DeleteOptions:
         return DeleteOptions.read(decode_options(call.body, call.content_type), call.query)
@@ -275,6 +303,9 @@ def _check_place(call: Call, body: Object) -> None:
 def _check_name(call: Call, body: Object) -> None:
     """The name of the body is that of the path. Raises StatusError 400."""
     named, url = name_of(body), call.target.name
+    if not named:
+        text = f"the name of the object ({url} based on URL) was undeterminable: name must be provided"
+        raise status_errors.bad_request(text)
     if named != url:
         text = f"the name of the object ({named}) does not match the name on the URL ({url})"
         raise status_errors.bad_request(text)

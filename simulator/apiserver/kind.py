@@ -1,7 +1,8 @@
 """What the server knows about one kind of object."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import orjson
@@ -22,6 +23,15 @@ class OwnSchema(Protocol):
 
 
 @dataclass(frozen=True)
+class OtherForm:
+    """How a kind that is stored as another one is converted; both functions leave what they are given as it is."""
+
+    stored: "Kind"
+    to_stored: Callable[[Object], Object]
+    of_stored: Callable[[Object], Object]
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of object.
 
@@ -30,7 +40,7 @@ class Kind:
     kinds. `orphans_dependents` is what a deletion without a propagation policy does; `deletion_finalizer` is put
     on every object that is to be deleted. `virtual` kinds are questions: they are created, answered and not stored.
     `custom` is the schema of a kind that a CustomResourceDefinition has made, `scale_paths` where such a kind keeps
-    what its scale subresource shows.
+    what its scale subresource shows. `form_of` says that the objects are those of another kind in another form.
     """
 
     group: str
@@ -56,25 +66,40 @@ class Kind:
     deletion_finalizer: str = ""
     scale_paths: Mapping[str, Any] = field(default_factory=dict)
     singular_name: str = ""
+    form_of: OtherForm | None = None
+
+    def kept(self, obj: Object) -> Object:
+        """An object of this kind in the form in which it is stored."""
+        return obj if self.form_of is None else self.form_of.to_stored(obj)
+
+    def shown(self, stored: Object) -> Object:
+        """A stored object in the form of this kind."""
+        return stored if self.form_of is None else self.form_of.of_stored(stored)
+
+    @property
+    def stored(self) -> "Kind":
+        """The kind that the objects are stored as."""
+        return self if self.form_of is None else self.form_of.stored
 
     @property
     def singular(self) -> str:
         return self.singular_name or self.kind.lower()
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.group, self.plural
+        """Names what is stored; forms of one kind have the same."""
+        return self.stored.group, self.plural
 
     @property
     def qualified(self) -> str:
         """As error messages name the resource: `deployments.apps`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    @property
+    @cached_property
     def json_prefix(self) -> bytes:
         """The opening of an encoded object, up to its first own field."""
         return b'{"kind":%b,"apiVersion":%b,' % (orjson.dumps(self.kind), orjson.dumps(self.api_version))

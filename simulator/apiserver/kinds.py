@@ -11,7 +11,8 @@ from simulator.apiserver.custom.definitions import DEFINITION
 from simulator.apiserver.kind import EVERY_VERB, Kind
 from simulator.apiserver.more_columns import CREATED
 from simulator.apiserver.more_kinds import MORE_KINDS
-from simulator.apiserver.strategies import cluster, pod, service, workload
+from simulator.apiserver.strategies import cluster, events, pod, service, stored_data, workload
+from simulator.apiserver.versions.events import new_events
 
 __all__ = ["BUILT_IN", "KINDS", "Kind", "Registry", "find", "kind_named"]
 
@@ -58,10 +59,12 @@ SERVICE = Kind(
     field_labels=_fields("spec.clusterIP", "spec.type"), name_form="label",
     returns_deleted=True, create_on_update=True,
 )  # fmt: skip
-CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps", ("cm",), strategy=cluster.CONFIG_MAP, columns=table.CONFIG_MAP)
+CONFIG_MAP = Kind(
+    "", "v1", "ConfigMap", "configmaps", ("cm",), strategy=stored_data.CONFIG_MAP, columns=table.CONFIG_MAP
+)
 SECRET = Kind(
     "", "v1", "Secret", "secrets",
-    strategy=cluster.SECRET, columns=table.SECRET, field_labels=_fields("type"),
+    strategy=stored_data.SECRET, columns=table.SECRET, field_labels=_fields("type"),
 )  # fmt: skip
 SERVICE_ACCOUNT = Kind(
     "", "v1", "ServiceAccount", "serviceaccounts", ("sa",),
@@ -69,8 +72,9 @@ SERVICE_ACCOUNT = Kind(
 )  # fmt: skip
 EVENT = Kind(
     "", "v1", "Event", "events", ("ev",),
-    strategy=cluster.EVENT, columns=table.EVENT, field_labels=_EVENT_FIELDS, create_on_update=True,
+    strategy=events.EVENT, columns=table.EVENT, field_labels=_EVENT_FIELDS, create_on_update=True,
 )  # fmt: skip
+NEW_EVENT = new_events(EVENT)
 BINDING = Kind("", "v1", "Binding", "bindings", verbs=_CREATE_ONLY, virtual=True)
 DEPLOYMENT = Kind(
     "apps", "v1", "Deployment", "deployments", ("deploy",), ("all",),
@@ -117,10 +121,11 @@ CUSTOM_RESOURCE_DEFINITION = Kind(
 KINDS: tuple[Kind, ...] = (
     NAMESPACE, NODE, POD, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, EVENT, BINDING, DEPLOYMENT, REPLICA_SET, LEASE,
     ENDPOINT_SLICE, SELF_SUBJECT_REVIEW, SELF_SUBJECT_ACCESS_REVIEW, *_QUESTIONS,
-    CUSTOM_RESOURCE_DEFINITION, *MORE_KINDS,
+    CUSTOM_RESOURCE_DEFINITION, *MORE_KINDS, NEW_EVENT,
 )  # fmt: skip
 
 _BY_RESOURCE = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
+_GROUPS = frozenset(kind.group for kind in KINDS)
 _BY_NAME = {(kind.group, kind.version, kind.kind): kind for kind in KINDS}
 
 
@@ -142,7 +147,11 @@ class Registry:
 
     def all(self) -> tuple[Kind, ...]:
         """Built-in kinds first; versions of one kind in the order in which they are preferred."""
-        return (*KINDS, *(kind for kinds in self._custom.values() for kind in kinds))
+        return (*KINDS, *self.custom())
+
+    def custom(self) -> tuple[Kind, ...]:
+        """Those that its CustomResourceDefinitions have made."""
+        return tuple(kind for kinds in self._custom.values() for kind in kinds)
 
     def find(self, group: str, version: str, plural: str) -> Kind | None:
         """The kind that a path names."""
@@ -150,6 +159,10 @@ class Registry:
         if built_in is not None:
             return built_in
         return next((one for one in self._custom.get((group, plural), ()) if one.version == version), None)
+
+    def has_group(self, group: str) -> bool:
+        """Whether a kind of that group is served."""
+        return group in _GROUPS or any(one == group for one, _ in self._custom)
 
     def any_version(self, group: str, plural: str) -> Kind | None:
         """A custom kind in the version that comes first."""

@@ -2,7 +2,8 @@
 
 A page is cut from the objects as they stood when the first page was made; the snapshot is remembered
 for a bounded number of lists, and a token whose snapshot is gone is 410 Expired, as a compacted etcd
-answers. `limit` together with resourceVersion=0 is ignored, as the real watch cache ignores it.
+answers, with another token to go on from the same place with what there is now. `limit` together with
+resourceVersion=0 is ignored, as the real watch cache ignores it.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,6 +16,7 @@ import orjson
 from simulator.apiserver import status_errors
 from simulator.apiserver.kinds import Kind
 from simulator.apiserver.list_options import ListOptions
+from simulator.apiserver.objects import name_of, namespace_of
 from simulator.apiserver.paths import Target
 from simulator.apiserver.selectors import (
     FieldSelector,
@@ -26,9 +28,12 @@ from simulator.apiserver.selectors import (
 from simulator.apiserver.store import HistoryLost, Store, Stored
 
 _SNAPSHOTS = 64
+_WHATEVER_VERSION = -1
 _TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. "
-    "You can start a new list without the continue parameter."
+    "You can start a new list without the continue parameter, or use the continue token in this response to retrieve "
+    "the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that "
+    "were created, modified, or deleted between the time the first chunk was returned and now may show up in the list."
 )
 
 
@@ -67,8 +72,15 @@ class Page:
     def encode(self, kind: Kind) -> bytes:
         """The whole typed list."""
         head = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": self.metadata()}
-        items = b",".join([one.item() for one in self.items])
+        items = b",".join([_item(one, kind) for one in self.items])
         return orjson.dumps(head)[:-1] + b',"items":[' + items + b"]}"
+
+
+def _item(stored: Stored, kind: Kind) -> bytes:
+    if kind.form_of is None:
+        return stored.item()
+    shown = kind.shown(stored.body)
+    return orjson.dumps({key: value for key, value in shown.items() if key not in ("kind", "apiVersion")})
 
 
 class Lister:
@@ -84,7 +96,7 @@ class Lister:
         if options.token:
             if options.version:
                 raise status_errors.bad_request("specifying resource version is not allowed when using continue")
-            version, start, snapshot = self._resume(options.token)
+            version, start, snapshot = self._resume(target, options.token, chosen)
         else:
             version, snapshot = self._snapshot(target, options, chosen)
             start = 0
@@ -109,6 +121,8 @@ class Lister:
                 raise status_errors.expired("The resourceVersion for the provided list is too old.") from error
         else:
             version, entries = self._store.version, collection.entries(namespace)
+        if chosen.everything:
+            return version, [stored for _, stored in entries]
         return version, [stored for _, stored in entries if chosen.matches(stored.body)]
 
     def _remember(self, version: int, start: int, snapshot: list[Stored]) -> str:
@@ -117,24 +131,34 @@ class Lister:
         self._snapshots.move_to_end(key)
         while len(self._snapshots) > _SNAPSHOTS:
             self._snapshots.popitem(last=False)
-        return urlsafe_b64encode(orjson.dumps({"v": version, "start": start, "key": key})).decode()
+        last = snapshot[start - 1].body
+        return _token(version=version, start=start, key=key, after=(namespace_of(last), name_of(last)))
 
-    def _resume(self, token: str) -> tuple[int, int, list[Stored]]:
+    def _resume(self, target: Target, token: str, chosen: Selection) -> tuple[int, int, list[Stored]]:
         try:
             found = orjson.loads(urlsafe_b64decode(token.encode()))
             version, start, key = int(found["v"]), int(found["start"]), str(found["key"])
-        except (ValueError, KeyError, TypeError) as error:
+            after = (str(found["after"][0]), str(found["after"][1]))
+        except (ValueError, LookupError, TypeError) as error:
             raise status_errors.bad_request(
                 f"invalid continue token: continue key is not valid: {_first_problem(token)}"
             ) from error
+        if version == _WHATEVER_VERSION:
+            entries = self._store.of(target.kind).entries(target.namespace or None)
+            rest = [stored for place, stored in entries if place > after and chosen.matches(stored.body)]
+            return self._store.version, 0, rest
         snapshot = self._snapshots.get(key)
         if snapshot is None:
-            raise status_errors.expired(_TOO_OLD)
+            raise status_errors.expired(_TOO_OLD, token=_token(version=_WHATEVER_VERSION, start=0, key="", after=after))
         return version, start, snapshot
 
     def forget(self) -> None:
         """Expires every continue token."""
         self._snapshots.clear()
+
+
+def _token(*, version: int, start: int, key: str, after: tuple[str, str]) -> str:
+    return urlsafe_b64encode(orjson.dumps({"v": version, "start": start, "key": key, "after": after})).decode()
 
 
 def _first_problem(token: str) -> str:

@@ -2,8 +2,8 @@
 
 A change (operation Update) takes what it touches from everybody else. An application (operation Apply) owns what it
 says, conflicts with others who own what it would change, and removes what it said before and says no more.
-As the field managers of `k8s.io/apimachinery/pkg/util/managedfields` v0.36 do, with one version of each kind: versions
-are never converted here.
+As the field managers of `k8s.io/apimachinery/pkg/util/managedfields` v0.36 do, but for one thing: the fields that a
+manager owns in one version of a kind are not converted to another.
 """
 
 from dataclasses import dataclass, replace
@@ -152,8 +152,10 @@ def apply(
         first = replace(manager, name=_BEFORE_FIRST_APPLY, operation=UPDATE, subresource="")
         owners = _changed({}, bare, first, of, {}, ignored=ignored, now=now)
     said = field_sets.without_below(_tracked(fields_of(config, of)), ignored)
-    before = owners.get(manager)
-    owners = owners | {manager: Ownership(said, before.time if before else None)}
+    last = next((one for one in owners if replace(one, api_version=manager.api_version) == manager), manager)
+    before = owners.get(last)  # who applies is the same manager in every version
+    owners = {other: one for other, one in owners.items() if other != last}
+    owners[manager] = Ownership(said, before.time if before else None)
     merged = _pruned(merge(bare, config, of) if live else config, owners, before, of)
     touched, gone = compare(bare, merged, of)
     touched, gone = _tracked(touched), _tracked(gone)

@@ -1,8 +1,22 @@
 """The entries of the kinds that the server itself does not refer to; `kinds` has the rest, and the registry."""
 
 from simulator.apiserver import more_columns as table
+from simulator.apiserver.aggregation_rules import API_SERVICE, API_SERVICE_COLUMNS
 from simulator.apiserver.kind import Kind
-from simulator.apiserver.strategies import batch, networking, plain, policies, sets, storage
+from simulator.apiserver.strategies import (
+    amounts,
+    autoscalers,
+    batch,
+    claims,
+    networking,
+    plain,
+    policies,
+    roles,
+    sets,
+    storage,
+    webhooks,
+)
+from simulator.apiserver.versions.autoscalers import first_autoscalers
 
 _STATUS = ("status",)
 _SCALABLE = ("scale", "status")
@@ -11,10 +25,10 @@ _EXTENSIONS = ("api-extensions",)
 
 CORE = (
     Kind("", "v1", "Endpoints", "endpoints", ("ep",), singular_name="endpoints", strategy=networking.ENDPOINTS),
-    Kind("", "v1", "LimitRange", "limitranges", ("limits",), strategy=policies.LIMIT_RANGE, columns=table.CREATED),
+    Kind("", "v1", "LimitRange", "limitranges", ("limits",), strategy=amounts.LIMIT_RANGE, columns=table.CREATED),
     Kind(
         "", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", ("pvc",), subresources=_STATUS,
-        strategy=storage.CLAIM, columns=table.CLAIM, returns_deleted=True,
+        strategy=claims.CLAIM, columns=table.CLAIM, returns_deleted=True,
     ),
     Kind(
         "", "v1", "PersistentVolume", "persistentvolumes", ("pv",), namespaced=False, subresources=_STATUS,
@@ -32,8 +46,12 @@ CORE = (
     ),
     Kind(
         "", "v1", "ResourceQuota", "resourcequotas", ("quota",), subresources=_STATUS,
-        strategy=policies.RESOURCE_QUOTA, columns=table.RESOURCE_QUOTA, returns_deleted=True,
+        strategy=amounts.RESOURCE_QUOTA, columns=table.RESOURCE_QUOTA, returns_deleted=True,
     ),
+)  # fmt: skip
+_AUTOSCALER = Kind(
+    "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", ("hpa",), _ALL,
+    subresources=_STATUS, strategy=autoscalers.AUTOSCALER, columns=table.AUTOSCALER,
 )  # fmt: skip
 WORKLOADS = (
     Kind(
@@ -57,10 +75,8 @@ WORKLOADS = (
         columns=table.JOB, orphans_dependents=True,
         field_labels={"status.successful": "status.succeeded"},
     ),
-    Kind(
-        "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", ("hpa",), _ALL,
-        subresources=_STATUS, strategy=policies.AUTOSCALER, columns=table.AUTOSCALER,
-    ),
+    _AUTOSCALER,
+    first_autoscalers(_AUTOSCALER),
     Kind(
         "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", ("pdb",), subresources=_STATUS,
         strategy=policies.DISRUPTION_BUDGET, columns=table.DISRUPTION_BUDGET,
@@ -88,21 +104,19 @@ NETWORKING = (
 ACCESS = (
     Kind(
         "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False,
-        strategy=policies.ROLE_BINDING, columns=table.ROLE_BINDING, name_form="path",
+        strategy=roles.ROLE_BINDING, columns=table.ROLE_BINDING, name_form="path", create_on_update=True,
     ),
     Kind(
-        "rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False, strategy=policies.ROLE,
-        columns=table.CREATED,
-        name_form="path",
+        "rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False, strategy=roles.ROLE,
+        columns=table.CREATED, name_form="path", create_on_update=True,
     ),
     Kind(
-        "rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", strategy=policies.ROLE_BINDING,
-        columns=table.ROLE_BINDING,
-        name_form="path",
+        "rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", strategy=roles.ROLE_BINDING,
+        columns=table.ROLE_BINDING, name_form="path", create_on_update=True,
     ),
     Kind(
-        "rbac.authorization.k8s.io", "v1", "Role", "roles", strategy=policies.ROLE,
-        columns=table.CREATED, name_form="path",
+        "rbac.authorization.k8s.io", "v1", "Role", "roles", strategy=roles.ROLE,
+        columns=table.CREATED, name_form="path", create_on_update=True,
     ),
     Kind(
         "certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", ("csr",),
@@ -138,16 +152,16 @@ EXTENSIONS = tuple(
     for kind, plural, strategy in (
         ("MutatingAdmissionPolicy", "mutatingadmissionpolicies", plain.COUNTED),
         ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", plain.COUNTED),
-        ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", policies.WEBHOOKS),
+        ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", webhooks.WEBHOOKS),
         ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", plain.COUNTED_STATUS),
         ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", plain.COUNTED),
-        ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", policies.WEBHOOKS),
+        ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", webhooks.WEBHOOKS),
     )
 )  # fmt: skip
 OTHERS = (
     Kind(
         "apiregistration.k8s.io", "v1", "APIService", "apiservices", (), _EXTENSIONS, namespaced=False,
-        subresources=_STATUS, strategy=plain.STATUS,
+        subresources=_STATUS, strategy=API_SERVICE, columns=API_SERVICE_COLUMNS, name_form="path",
     ),
     Kind(
         "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", ("pc",), namespaced=False,

@@ -14,7 +14,8 @@ from simulator.apiserver.objects import Object
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_FORM = re.compile(_LABEL)
-_SUBDOMAIN_FORM = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+SUBDOMAIN_FORM = rf"{_LABEL}(\.{_LABEL})*"
+_SUBDOMAIN_FORM = re.compile(SUBDOMAIN_FORM)
 _DNS_1035_FORM = re.compile("[a-z]([-a-z0-9]*[a-z0-9])?")
 _QUALIFIED_FORM = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -44,6 +45,60 @@ _KEY_MESSAGE = (
     f"name part must consist of {_WORDS} {_ENDS} (e.g. 'MyName',  or 'my.name',  or '123-abc', "
     "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+_QUALIFIED_MESSAGE = (
+    f"a valid label key must consist of {_WORDS} {_ENDS} (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
+    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' "
+    "(e.g. 'example.com/MyName')"
+)
+
+
+def dns_label_problems(name: str) -> Iterator[str]:
+    """Why a name is no DNS label (RFC 1123)."""
+    if len(name) > 63:
+        yield _too_long(63)
+    if not _LABEL_FORM.fullmatch(name):
+        yield "must not contain dots" if _SUBDOMAIN_FORM.fullmatch(name) else DNS_LABEL_MESSAGE
+
+
+def subdomain_problems(name: str, *, unit: str = "characters") -> Iterator[str]:
+    """Why a name is no DNS subdomain (RFC 1123); `unit` is the real server's word, which is not the same everywhere."""
+    if len(name) > 253:
+        yield _too_long(253, unit)
+    if not _SUBDOMAIN_FORM.fullmatch(name):
+        yield SUBDOMAIN_MESSAGE
+
+
+def qualified_name_problems(name: str) -> Iterator[str]:
+    """Why a name is no qualified name, as keys of labels and resources are: `name` or `prefix/name`."""
+    prefix, slash, last = name.partition("/")
+    if "/" in last:
+        yield _QUALIFIED_MESSAGE
+        return
+    if not slash:
+        last = name
+    elif not prefix:
+        yield "prefix part must be non-empty"
+    else:
+        problems = subdomain_problems(prefix, unit="bytes")
+        yield from (f"prefix part {problem}" for problem in problems)
+    if not last:
+        yield "name part must be non-empty"
+    elif len(last) > 63:
+        yield "name part must be no more than 63 bytes"
+    if not _QUALIFIED_FORM.fullmatch(last):
+        yield _KEY_MESSAGE
+
+
+def label_value_problems(value: str) -> Iterator[str]:
+    """Why a text is no value of a label."""
+    if len(value) > 63:
+        yield "must be no more than 63 bytes"
+    if value and not _QUALIFIED_FORM.fullmatch(value):
+        yield _VALUE_MESSAGE
+
+
+def _too_long(most: int, unit: str = "characters") -> str:
+    return f"must be no more than {most} {unit}"
 
 
 def is_dns_label(name: str) -> bool:
@@ -70,7 +125,9 @@ def name_problem(name: str, form: str) -> str | None:
     accepts, message, longest = checks[form]
     if accepts(name):
         return None
-    return f"must be no more than {longest} characters" if len(name) > longest else message
+    if form == "label" and len(name) <= longest and _SUBDOMAIN_FORM.fullmatch(name):
+        return "must not contain dots"
+    return _too_long(longest) if len(name) > longest else message
 
 
 def _path_problem(name: str) -> str | None:
@@ -88,10 +145,5 @@ def generated(base: str, rng: Random) -> str:
 def label_errors(labels: Object | None, field: str) -> Iterator[FieldError]:
     """What is wrong with a map of labels."""
     for key, value in (labels or {}).items():
-        prefix, slash, name = key.rpartition("/")
-        if len(name) > 63 or not _QUALIFIED_FORM.fullmatch(name) or (slash and not is_subdomain(prefix)):
-            yield invalid_value(field, key, _KEY_MESSAGE)
-        if len(value) > 63:
-            yield invalid_value(field, value, "must be no more than 63 characters")
-        elif value and not _QUALIFIED_FORM.fullmatch(value):
-            yield invalid_value(field, value, _VALUE_MESSAGE)
+        yield from (invalid_value(field, key, problem) for problem in qualified_name_problems(key))
+        yield from (invalid_value(field, value, problem) for problem in label_value_problems(value))

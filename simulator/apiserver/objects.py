@@ -51,7 +51,7 @@ def items_at(obj: Any, path: str) -> Iterator[Object]:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in whole seconds, as metav1.Time is written."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -1,11 +1,14 @@
 """Applying a patch body to an object: JSON Patch, JSON merge patch, strategic merge patch.
 
 Owns the content types and how each kind of failure is answered. JSON Patch follows the library of the
-real API server where it differs from Python's: `test` with value null passes where the last key is
-absent and its parent exists (evanphx/json-patch v4, as used by Kubernetes v1.36). Server-side apply is not a patch
-of this kind: see `apply`.
+real API server where it differs from Python's (evanphx/json-patch v4, as used by Kubernetes v1.36): `test` with value
+null passes where the last key is absent and its parent exists, `replace` sets a key that is absent, `copy` of one makes
+a null, an index below zero counts from the end, a value that is left out is null, what stands before the first slash of
+a path is not looked at, and the whole document can only be replaced or tested. Server-side apply is not a patch of
+this kind: see `apply`.
 """
 
+import re
 from typing import Any
 
 import jsonpatch
@@ -13,6 +16,7 @@ import orjson
 from jsonpointer import JsonPointer, JsonPointerException
 
 from simulator.apiserver import status_errors
+from simulator.apiserver.go_words import cannot_unmarshal, json_problem
 from simulator.apiserver.objects import Object, copy_of
 from simulator.apiserver.strategic_merge import StrategicMergeError, strategic_merge
 
@@ -22,6 +26,7 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
 ALL_ACCEPTED = (*ACCEPTED, "application/apply-patch+yaml")
 _MAXIMUM_OPERATIONS = 10_000
+_FROM_THE_END = re.compile(r"-[1-9]\d*")
 _ABSENT = object()
 
 
@@ -40,11 +45,20 @@ class Patch:
         try:
             self.document: Any = orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise status_errors.bad_request(f"error decoding patch: {error}") from error
+            raise self._undecodable(json_problem(body)) from error
         if content_type == JSON_PATCH:
             self._check_operations()
+        elif self.document is None and content_type == MERGE_PATCH:
+            raise status_errors.bad_request("Invalid JSON Patch")
+        elif self.document is None:
+            self.document = {}
         elif not isinstance(self.document, dict):
-            raise status_errors.bad_request("error decoding patch: a patch of this type is a JSON object")
+            raise self._undecodable(cannot_unmarshal(self.document, "value of type map[string]interface {}"))
+
+    def _undecodable(self, problem: str) -> status_errors.StatusError:
+        """400; of a strategic merge patch the real server tells the problem alone."""
+        before = "" if self.content_type == STRATEGIC_PATCH else "error decoding patch: "
+        return status_errors.bad_request(before + problem)
 
     def apply(self, original: Object) -> Object:
         """A new object; the original stays as it is. Raises StatusError."""
@@ -60,8 +74,18 @@ class Patch:
             raise status_errors.bad_request(str(error)) from error
 
     def _check_operations(self) -> None:
-        if not isinstance(self.document, list) or not all(isinstance(one, dict) for one in self.document):
-            raise status_errors.bad_request("error decoding patch: a JSON Patch is a list of operations")
+        if self.document is None:
+            self.document = []
+        if not isinstance(self.document, list):
+            raise self._undecodable(cannot_unmarshal(self.document, "value of type []handlers.jsonPatchOp"))
+        for operation in self.document:
+            if operation is not None and not isinstance(operation, dict):
+                raise self._undecodable(cannot_unmarshal(operation, "value of type handlers.jsonPatchOp"))
+            for name in ("op", "from", "path"):
+                said = (operation or {}).get(name) or ""
+                if not isinstance(said, str):
+                    where = f"struct field jsonPatchOp.{name} of type string"
+                    raise self._undecodable(cannot_unmarshal(said, where))
         if len(self.document) > _MAXIMUM_OPERATIONS:
             raise status_errors.StatusError(
                 413,
@@ -72,7 +96,8 @@ class Patch:
     def _apply_operations(self, original: Object) -> Object:
         document = copy_of(original)
         try:
-            for operation in self.document:
+            for said in self.document:
+                operation = _fitted(document, said or {})
                 if operation.get("op") == "test":
                     _test(document, operation)
                 else:
@@ -102,6 +127,53 @@ def _checked(document: Any) -> Object:
     if not isinstance(document, dict):
         raise status_errors.unprocessable_patch()
     return document
+
+
+def _fitted(document: Any, said: dict[str, Any]) -> dict[str, Any]:
+    """An operation as Python's library has to be told it."""
+    operation = dict(said)
+    adds = said.get("op") in ("add", "move", "copy")
+    for name in ("path", "from"):
+        if name in said:
+            whole = name == "path" and said.get("op") in ("replace", "test")
+            pointer = _pointer(str(said[name]), whole=whole)
+            operation[name] = _counted(document, pointer, one_more=adds and name == "path")
+    if said.get("op") in ("add", "replace"):
+        operation.setdefault("value", None)
+    if said.get("op") == "replace" and _lacks(document, operation["path"]):
+        operation["op"] = "add"
+    if said.get("op") == "copy" and _lacks(document, operation["from"]):
+        return {"op": "add", "path": operation["path"], "value": None}
+    return operation
+
+
+def _pointer(path: str, *, whole: bool) -> str:
+    """From the first slash on; without one it names nothing, but for the whole document where that may be meant."""
+    if whole and not path:
+        return ""
+    _, slash, rest = path.partition("/")
+    if not slash:
+        raise _CannotApply
+    return f"/{rest}"
+
+
+def _lacks(document: Any, path: str) -> bool:
+    """Whether the last key of a path is one that the object above it does not have."""
+    *above, last = JsonPointer(path).parts or [""]
+    parent = document
+    for part in above:
+        parent = _step(parent, part)
+    return isinstance(parent, dict) and last not in parent
+
+
+def _counted(document: Any, path: str, *, one_more: bool) -> str:
+    """The pointer with indexes from the end counted from the start; `one_more` if the last is a place to add at."""
+    parts, place = JsonPointer(path).parts, document
+    for index, part in enumerate(parts):
+        if isinstance(place, list) and _FROM_THE_END.fullmatch(part):
+            parts[index] = part = str(len(place) + int(part) + (one_more and index == len(parts) - 1))
+        place = _step(place, part)
+    return JsonPointer.from_parts(parts).path
 
 
 def _test(document: Any, operation: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """Who may do what: Roles, ClusterRoles and their bindings, read from the store at each question.
 
 As `plugin/pkg/auth/authorizer/rbac` of Kubernetes v1.36 decides; members of system:masters may do everything.
-Aggregated ClusterRoles are put together when they are asked, not by a controller. Not done: the check that
-nobody grants more than they hold ("escalate", "bind").
+Aggregated ClusterRoles are put together when they are asked, not by a controller. That nobody grants more than they
+hold is `escalation`'s.
 """
 
 from collections.abc import Iterator, Sequence
@@ -82,9 +82,8 @@ class RoleAuthorizer:
         if subject is None:
             return
         kind, name = str(at(binding, "roleRef.kind")), str(at(binding, "roleRef.name"))
-        place = namespace if kind == "Role" else ""
-        role = next((one for one in self._all(f"{kind.lower()}s", place) if name_of(one) == name), None)
-        if role is None:
+        rules = self.rules_of(f"{kind.lower()}s", name, namespace)
+        if rules is None:
             yield Grant(None, f'{kind.lower()}.{GROUP} "{name}" not found')
             return
         shown, who_word = name_of(binding), str(subject.get("name"))
@@ -93,7 +92,13 @@ class RoleAuthorizer:
         if subject.get("kind") == _ACCOUNT:
             who_word = f"{who_word}/{subject.get('namespace') or namespace}"
         word = "RoleBinding" if namespace else "ClusterRoleBinding"
-        yield Grant(self._rules(role), f'{word} "{shown}" of {kind} "{name}" to {subject.get("kind")} "{who_word}"')
+        yield Grant(rules, f'{word} "{shown}" of {kind} "{name}" to {subject.get("kind")} "{who_word}"')
+
+    def rules_of(self, plural: str, name: str, namespace: str) -> list[Object] | None:
+        """What a role allows; None if it is not there. A ClusterRole is asked for with any namespace."""
+        place = namespace if plural == "roles" else ""
+        role = next((one for one in self._all(plural, place) if name_of(one) == name), None)
+        return None if role is None else self._rules(role)
 
     def _rules(self, role: Object) -> list[Object]:
         rules = list(role.get("rules") or ())

@@ -13,7 +13,7 @@ from datetime import datetime
 from threading import Lock
 
 _RECORDS = 100_000
-_BODY_BYTES = 64 * 1024 * 1024
+_BODY_BYTES = 24 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ comes before (`admission`), encoding after (`handlers`).
 No method awaits, so each is one transaction on the store. A dry run does everything but the last step.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -17,10 +17,10 @@ from uuid import UUID
 
 from simulator.apiserver import status_errors
 from simulator.apiserver.delete_options import DeleteOptions
-from simulator.apiserver.field_errors import FieldError, immutable, invalid_value, required
-from simulator.apiserver.finalizers import finalizer_errors, new_finalizer_errors
+from simulator.apiserver.field_errors import FieldError, invalid_value
 from simulator.apiserver.kinds import NAMESPACE, Kind
-from simulator.apiserver.names import generated, label_errors, name_problem
+from simulator.apiserver.metadata_checks import changed_metadata_errors, new_metadata_errors
+from simulator.apiserver.names import generated
 from simulator.apiserver.objects import Object, at, copy_of, metadata, name_of, namespace_of, timestamp
 from simulator.apiserver.store import Store
 
@@ -72,14 +72,17 @@ class Resources:
 
     def create(self, kind: Kind, body: Object, *, dry_run: bool) -> Written:
         """Stores a new object; takes possession of `body`, whose namespace and defaults are set."""
+        version = str(metadata(body).get("resourceVersion") or "")
         self._begin(kind, body)
-        _raise_invalid(kind, body, _metadata_errors(kind, body))
-        _raise_invalid(kind, body, kind.strategy.validate(body))
+        errors = [*new_metadata_errors(body, name_form=kind.name_form), *kind.strategy.validate(body)]
+        _raise_invalid(kind, body, [*errors, *kind.strategy.validate_new(body)])
+        if version.isdigit() and int(version) and not dry_run:
+            raise status_errors.version_on_create()
         name = name_of(body)
         standing = self._store.of(kind).get(namespace_of(body), name)
         if standing is not None:
             raise status_errors.already_exists(kind, name, leaving="deletionTimestamp" in metadata(standing.body))
-        warnings = tuple(self._judge(kind, body, None, dry_run=dry_run))
+        warnings = (*kind.strategy.warnings(body), *self._judge(kind, body, None, dry_run=dry_run))
         if not dry_run:
             body = self._store.write(kind, body).body
         return Written(body, created=True, warnings=warnings)
@@ -123,7 +126,7 @@ class Resources:
         """Replaces `old` by `new`, which it takes; either the status alone or all but the status."""
         self._check_versions(kind, old, new)
         self._keep_system_fields(kind, old, new, status=status)
-        errors = list(_update_errors(old, new))
+        errors = list(changed_metadata_errors(old, new))
         if not status:
             kind.strategy.update(new, old)
             errors += kind.strategy.validate(new)
@@ -131,7 +134,8 @@ class Resources:
             if kind.strategy.generation(new) != kind.strategy.generation(old):
                 metadata(new)["generation"] = int(metadata(old).get("generation", 0)) + 1
         _raise_invalid(kind, new, errors)
-        warnings = () if status else tuple(self._judge(kind, new, old, dry_run=dry_run))
+        judged = [] if status else [*kind.strategy.warnings(new), *self._judge(kind, new, old, dry_run=dry_run)]
+        warnings = tuple(judged)
         if _finished(new):
             return Written(new if dry_run else self._store.remove(kind, new).body, gone=True)
         if dry_run or new == old:  # a write that changes nothing takes no new version and wakes no watch
@@ -194,8 +198,10 @@ class Resources:
             body["status"] = (body.get("status") or {}) | {"phase": "Terminating"}
             grace = 0
         elif not grace and not meta.get("finalizers"):
-            if "deletionTimestamp" in meta:
+            if "deletionTimestamp" in meta or kind.graceful:
                 self._mark_deleted(meta, grace)
+                if not options.dry_run and "deletionTimestamp" not in metadata(old):
+                    self._store.write(kind, body)  # the real server marks, then removes: watches see both
             return Written(body if options.dry_run else self._store.remove(kind, body).body, gone=True)
         self._mark_deleted(meta, grace)
         if body == old:
@@ -249,32 +255,3 @@ def _raise_invalid(kind: Kind, body: Object, errors: Iterable[FieldError]) -> No
     found = list(errors)
     if found:
         raise status_errors.invalid(kind, name_of(body), found)
-
-
-def _metadata_errors(kind: Kind, body: Object) -> Iterator[FieldError]:
-    meta = metadata(body)
-    name = meta.get("name")
-    if not name:
-        yield required("metadata.name", "name or generateName is required")
-    elif problem := name_problem(name, kind.name_form):
-        yield invalid_value("metadata.name", name, problem)
-    yield from label_errors(meta.get("labels"), "metadata.labels")
-    yield from _owner_errors(meta)
-    yield from finalizer_errors(body)
-
-
-def _owner_errors(meta: Object) -> Iterator[FieldError]:
-    for index, owner in enumerate(meta.get("ownerReferences") or ()):
-        for field in ("apiVersion", "kind", "name", "uid"):
-            if not owner.get(field):
-                yield invalid_value(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty")
-
-
-def _update_errors(old: Object, new: Object) -> Iterator[FieldError]:
-    for field in ("name", "namespace"):
-        if metadata(new).get(field) != metadata(old).get(field):
-            yield immutable(f"metadata.{field}", metadata(new).get(field))
-    yield from label_errors(metadata(new).get("labels"), "metadata.labels")
-    yield from _owner_errors(metadata(new))
-    yield from finalizer_errors(new)
-    yield from new_finalizer_errors(old, new)

@@ -7,10 +7,11 @@ cannot be parsed is refused, never ignored.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.apiserver.names import label_value_problems, qualified_name_problems
 from simulator.apiserver.objects import Object, at
 
 
@@ -22,7 +23,8 @@ class UnknownFieldError(SelectorSyntaxError):
     """The kind cannot be selected by this field; the message is the field."""
 
 
-_TOKEN = re.compile(r"\s*(?:([^\s!=<>,()]+)|(==|!=|=|<|>|!|,|\(|\)))")
+_TOKEN = re.compile(r"[^\s!=<>,()]+|==|!=|[=<>!,()]")
+_NOT, _COMMA, _OPEN, _CLOSE = "!", ",", "(", ")"
 _OPERATORS = {"=": "In", "==": "In", "!=": "NotIn", "in": "In", "notin": "NotIn", ">": "Gt", "<": "Lt"}
 
 
@@ -83,73 +85,111 @@ class LabelSelector:
 
 
 class _Parser:
-    """Recursive descent over the tokens of a label selector."""
+    """Recursive descent over the tokens of a label selector; "" is the token at the end."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens: list[str] = []
-        position = 0
-        while text[position:].strip():
-            match = _TOKEN.match(text, position)
-            if match is None:
-                raise self._error("unexpected character")
-            self._tokens.append(match[1] or match[2])
-            position = match.end()
+        self._tokens = _TOKEN.findall(text)
+        self._at = 0
 
-    def requirements(self) -> list[Requirement]:
-        found = []
-        while self._tokens:
-            found.append(self._requirement())
-            if self._tokens and (token := self._next()) != ",":
-                raise self._error(f"found '{token}', expected: ',' or 'end of string'")
-            if not self._tokens and self._text.rstrip().endswith(","):
-                raise self._error("found '', expected: identifier after ','")
-        return found
+    def requirements(self) -> Iterator[Requirement]:
+        """Raises SelectorSyntaxError."""
+        while token := self._ahead():
+            if _is_symbol(token) and token != _NOT:
+                raise SelectorSyntaxError(f"found '{token}', expected: !, identifier, or 'end of string'")
+            yield self._requirement()
+            token = self._next()
+            if not token:
+                return
+            if token != _COMMA:
+                raise SelectorSyntaxError(f"found '{token}', expected: ',' or 'end of string'")
+            token = self._ahead()
+            if not token or (_is_symbol(token) and token != _NOT):
+                raise SelectorSyntaxError(f"found '{token}', expected: identifier after ','")
 
     def _requirement(self) -> Requirement:
-        token = self._next()
-        if token == "!":  # noqa: S105 - a token of a grammar
-            return Requirement(self._word(), "DoesNotExist")
-        self._tokens.insert(0, token)
+        negated = self._ahead() == _NOT
+        if negated:
+            self._next()
         key = self._word()
-        if not self._tokens or self._tokens[0] == ",":
+        problem = "; ".join(qualified_name_problems(key))
+        if problem:
+            raise _unreadable(f'<nil>: Invalid value: "{key}": {problem}')
+        if negated:
+            return Requirement(key, "DoesNotExist")
+        if self._ahead() in ("", _COMMA):
             return Requirement(key, "Exists")
         word = self._next()
         if word not in _OPERATORS:
-            raise self._error(f"found '{word}', expected: in, notin, =, ==, !=, gt, lt")
-        if word in ("in", "notin"):
-            return Requirement(key, _OPERATORS[word], self._set())
-        value = self._next() if self._tokens and self._tokens[0] not in (",", "(", ")") else ""
-        if word in "<>" and not value.lstrip("-").isdigit():
-            raise self._error(f"for 'Gt', 'Lt' operators, the value must be an integer, found '{value}'")
-        return Requirement(key, _OPERATORS[word], frozenset([value]))
+            raise _unreadable(f"found '{word}', expected: in, notin, =, ==, !=, gt, lt")
+        values = self._set() if word in ("in", "notin") else frozenset([self._value()])
+        _check_values(key, word, values)
+        return Requirement(key, _OPERATORS[word], values)
+
+    def _value(self) -> str:
+        return "" if self._ahead() in ("", _COMMA) else self._word()
 
     def _set(self) -> frozenset[str]:
-        if not self._tokens or self._next() != "(":
-            raise self._error("expected: '('")
-        values, word = [], ""
-        while self._tokens:
+        token = self._next()
+        if token != _OPEN:
+            raise _unreadable(f"found '{token}' expected: '('")
+        if self._ahead() == _CLOSE:
+            self._next()
+            return frozenset([""])
+        if not self._ahead():
+            raise _unreadable("found '', expected: ',', ')' or identifier")
+        return frozenset(self._members())
+
+    def _members(self) -> Iterator[str]:
+        """The values up to the closing parenthesis; where one is left out it is empty."""
+        expected = False  # a value has just been read
+        while True:
             token = self._next()
-            if token in ",)":  # noqa: S105 - a token of a grammar
-                values.append(word)
-                word = ""
-                if token == ")":  # noqa: S105 - a token of a grammar
-                    return frozenset(values)
+            if token == _COMMA:
+                if not expected:
+                    yield ""
+                expected = False
+                if self._ahead() == _CLOSE:
+                    yield ""
+            elif token == _CLOSE:
+                return
+            elif _is_symbol(token) or not token or expected:
+                wanted = "',' or ')'" if expected else "',', or identifier"
+                raise _unreadable(f"found '{token}', expected: {wanted}")
             else:
-                word = token
-        raise self._error("expected: ')'")
+                expected = True
+                yield token
 
     def _word(self) -> str:
-        token = self._next() if self._tokens else ""
-        if not token or token in ("=", "==", "!=", "<", ">", "!", ",", "(", ")"):
-            raise self._error(f"found '{token}', expected: identifier")
+        token = self._next()
+        if not token or _is_symbol(token):
+            raise _unreadable(f"found '{token}', expected: identifier")
         return token
 
-    def _next(self) -> str:
-        return self._tokens.pop(0)
+    def _ahead(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
-    def _error(self, why: str) -> SelectorSyntaxError:
-        return SelectorSyntaxError(f'unable to parse requirement: {why} (in "{self._text}")')
+    def _next(self) -> str:
+        token = self._ahead()
+        self._at += 1
+        return token
+
+
+def _is_symbol(token: str) -> bool:
+    return bool(token) and token[0] in "=!<>,()"
+
+
+def _check_values(key: str, operator: str, values: frozenset[str]) -> None:
+    for index, value in enumerate(sorted(values)):
+        if operator in "<>" and not re.fullmatch(r"[+-]?\d+", value):
+            why = "for 'Gt', 'Lt' operators, the value must be an integer"
+            raise _unreadable(f'values[{index}]: Invalid value: "{value}": {why}')
+        problem = "; ".join(label_value_problems(value))
+        if problem:
+            raise _unreadable(f'values[{index}][{key}]: Invalid value: "{value}": {problem}')
+
+
+def _unreadable(why: str) -> SelectorSyntaxError:
+    return SelectorSyntaxError(f"unable to parse requirement: {why}")
 
 
 @dataclass(frozen=True)
@@ -166,18 +206,28 @@ class FieldSelector:
         """Reads the `fieldSelector` of a query; `fields` maps labels to paths. Raises SelectorSyntaxError."""
         terms = []
         for term in filter(None, re.split(r"(?<!\\),", text)):
-            match = re.fullmatch(r"([^=!]+?)(==|!=|=)(.*)", term.strip())
+            match = re.fullmatch(r"(.*?)(==|!=|=)(.*)", term)
             if match is None:
                 raise SelectorSyntaxError(f"invalid selector: '{text}'; can't understand '{term}'")
             label, operator, value = match.groups()
             if label not in fields:
                 raise UnknownFieldError(label)
-            terms.append((fields[label], re.sub(r"\\([\\,=])", r"\1", value), operator != "!="))
+            terms.append((fields[label], _unescaped(value), operator != "!="))
         return cls(tuple(terms))
 
     def required(self, path: str) -> str | None:
         """The value that the field must have, if the selector says so."""
         return next((value for found, value, equal in self.terms if found == path and equal), None)
+
+
+def _unescaped(value: str) -> str:
+    """The value of a field's term. Raises SelectorSyntaxError."""
+    bare = re.sub(r"\\[\\,=]", "", value)
+    if odd := re.search(r"\\(.?)", bare):
+        raise SelectorSyntaxError(f"invalid field selector: invalid escape sequence: \\{odd[1]}")
+    if odd := re.search("[=,]", bare):
+        raise SelectorSyntaxError(f"invalid field selector: unescaped character in value: {ord(odd[0])}")
+    return re.sub(r"\\([\\,=])", r"\1", value)
 
 
 def _as_text(value: Any) -> str:

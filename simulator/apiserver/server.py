@@ -16,11 +16,14 @@ from aiohttp import web
 
 from simulator.apiserver import bootstrap, status_errors
 from simulator.apiserver.admission import Admission
+from simulator.apiserver.aggregation import Aggregation
 from simulator.apiserver.authentication import ANONYMOUS, PUBLIC_PATHS, Authenticator, Identity, split_prefix
 from simulator.apiserver.authorization import attributes, forbidden
 from simulator.apiserver.call import JSON, Answer, Call
 from simulator.apiserver.custom.serving import CustomResources
-from simulator.apiserver.discovery import Discovery
+from simulator.apiserver.deadlines import allowed_seconds, out_of_time
+from simulator.apiserver.discovery import Discovery, answers_any_method
+from simulator.apiserver.escalation import Escalation
 from simulator.apiserver.eviction import Evictions
 from simulator.apiserver.faults import UNANSWERED, Fault, Faults
 from simulator.apiserver.handlers import DEFAULT_BOOKMARK_SECONDS, Handlers
@@ -90,9 +93,11 @@ class ApiServer:
         self._handlers = Handlers(
             self.store, resources, admission, now=now, rng=rng, bookmark_seconds=bookmark_seconds,
             mutate=lambda call, obj: self.faults.mutated(call.verb, call.path, call.user, obj),
+            **({"guard": Escalation(self._authorizer).check} if self._authorizer else {}),
         )  # fmt: skip
         self._subresources = Subresources(self._handlers, resources, self.authenticator, now=now)
-        self._discovery = Discovery(self.kinds.all)
+        self._aggregation = Aggregation(self.store, resources, self.kinds.custom, now=now)
+        self._discovery = Discovery(self.kinds.all, self._aggregation)
         self._evictions = Evictions(self.store, resources, now=now)
         self._scaling = Scaling(resources, self._handlers.ownership)
         self._logs = PodLogs(resources)
@@ -103,6 +108,7 @@ class ApiServer:
         await bootstrap.create_first_objects(self._handlers)
         if self._authorizer is not None:
             await bootstrap.create_first_roles(self._handlers)
+        self._aggregation.register_local()
         app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(
@@ -112,6 +118,7 @@ class ApiServer:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=512)
         await site.start()
         self._port = self._runner.addresses[0][1]
+        self._aggregation.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -119,6 +126,7 @@ class ApiServer:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._logs.close()
+        await self._aggregation.close()
 
     async def bind_role(self, role: str, user: str) -> None:
         """Gives a part of the cluster itself the rights of a ClusterRole; for servers with `rbac`."""
@@ -168,8 +176,11 @@ class ApiServer:
             who, path = self.authenticator.user(request.headers.get("Authorization", ""), request.path)
             body = await request.read()
             wanted = attributes(request.method, path, request.query)
+            until = _deadline(allowed_seconds(request.query, wanted))
             verb, met = wanted.verb, self.faults.met_by(wanted.verb, path, who.name)
-            answer = await self._answer(request, path, who=who, body=body, met=met)
+            answer = await self._in_time(request, path, who=who, body=body, met=met, until=until)
+        except status_errors.NoSuchPath as error:
+            answer = Answer(error.text.encode(), error.code, "text/plain; charset=utf-8")
         except status_errors.StatusError as error:
             answer = Answer.of(error.body(), error.code)
             answer.headers.update(error.headers)
@@ -182,8 +193,26 @@ class ApiServer:
         self._record(request, path, user=who.name, verb=verb, code=answer.code, body=body)
         return await self._sender.send(request, answer, {fault.form for fault in met})
 
-    async def _answer(self, request: web.Request, path: str, *, who: Identity, body: bytes, met: list[Fault]) -> Answer:
-        """What is answered, or the fault that stands in its place. Raises StatusError."""
+    async def _in_time(
+        self, request: web.Request, path: str, *, who: Identity, body: bytes, met: list[Fault], until: float | None
+    ) -> Answer:
+        """What is answered, at the latest at `until` (the loop's time): what waits goes no further. Raises StatusError.
+
+        It goes no further either once the client has gone; nothing waits after it has written.
+        """
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                stopped = await self._stopped(met)
+                if until is not None and asyncio.get_running_loop().time() >= until:
+                    return out_of_time()
+                return stopped or await self._answer(request, path, who=who, body=body)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return out_of_time()
+
+    async def _stopped(self, met: list[Fault]) -> Answer | None:
+        """The fault that stands in the place of an answer, after the delays before it."""
         for fault in met:
             if fault.form == "delay":
                 await asyncio.sleep(fault.seconds)
@@ -191,6 +220,10 @@ class ApiServer:
                 return fault.answer()
             elif fault.form == "cut_before":
                 return Answer(code=UNANSWERED)
+        return None
+
+    async def _answer(self, request: web.Request, path: str, *, who: Identity, body: bytes) -> Answer:
+        """Raises StatusError."""
         if self._authorizer is not None:
             groups = request.headers.getall("Impersonate-Group", [])
             asked = attributes(request.method, path, request.query)
@@ -210,10 +243,13 @@ class ApiServer:
         """What answers a request. Raises StatusError 404 or 405."""
         if path in PUBLIC_PATHS - {"/version"}:
             return _healthy
+        backend = self._aggregation.backend(path)
+        if backend is not None:
+            return lambda: self._aggregation.answer(backend, request, path, who=who, body=body)
         accept = request.headers.get("Accept", JSON)
         found = self._discovery.answer(path, accept, prefix=request.path.removesuffix(path))
         if found is not None:
-            if request.method not in ("GET", "HEAD"):
+            if request.method not in ("GET", "HEAD") and not answers_any_method(path):
                 raise status_errors.method_not_allowed()
             return lambda: _at_once(found)
         target = Target.parse(path, self.kinds)
@@ -241,6 +277,10 @@ class ApiServer:
         if verb not in call.kind.verbs or (subresource and verb not in ("get", "update", "patch")):
             raise status_errors.method_not_allowed()
         if (verb == "create") is bool(call.target.name) and verb in ("create", "update", "patch"):
+            raise status_errors.method_not_allowed()
+        if call.target.watched and verb != "watch":
+            raise status_errors.method_not_allowed()
+        if verb == "deletecollection" and call.kind.namespaced and not call.target.namespace:
             raise status_errors.method_not_allowed()
         if call.kind.virtual:
             return await self._questions.answer(call)
@@ -278,6 +318,10 @@ class ApiServer:
         )
 
 
+def _deadline(seconds: float | None) -> float | None:
+    return None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+
 def _check_accept(accept: str) -> None:
     """Raises StatusError 406 if the client wants no JSON."""
     wanted = {one.partition(";")[0].strip() for one in accept.split(",")}
@@ -287,7 +331,7 @@ def _check_accept(accept: str) -> None:
 
 
 async def _healthy() -> Answer:
-    return Answer(b"ok", content_type="text/plain")
+    return Answer(b"ok", content_type="text/plain; charset=utf-8")
 
 
 async def _at_once(answer: Answer) -> Answer:

@@ -13,7 +13,7 @@ from simulator.apiserver.kinds import Kind
 
 
 class StatusError(Exception):
-    """A request that failed. `headers` are sent with it (Retry-After, say)."""
+    """A request that failed. `headers` are sent with it (Retry-After, say), `metadata` is the Status' own."""
 
     def __init__(
         self,
@@ -23,6 +23,7 @@ class StatusError(Exception):
         *,
         details: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -30,13 +31,14 @@ class StatusError(Exception):
         self.message = message
         self.details = details
         self.headers = headers or {}
+        self.metadata = metadata or {}
 
     def body(self) -> dict[str, Any]:
         """The Status object."""
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
         }
@@ -45,6 +47,15 @@ class StatusError(Exception):
         if self.details is not None:
             status["details"] = self.details
         return status | {"code": self.code}
+
+
+class NoSuchPath(StatusError):
+    """404 of a path that belongs to no group at all; the real server answers it in plain text."""
+
+    text = "404 page not found\n"
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", self.text.strip(), details={})
 
 
 def _about(kind: Kind, name: str, *, kind_word: str | None = None) -> dict[str, Any]:
@@ -104,9 +115,14 @@ def modified(kind: Kind, name: str) -> StatusError:
     return conflict(kind, name, why)
 
 
-def expired(message: str) -> StatusError:
-    """410: the version or continue token is older than what the server remembers."""
-    return StatusError(410, "Expired", message)
+def expired(message: str, *, token: str = "") -> StatusError:
+    """410: the version or continue token is older than what the server remembers; `token` goes on all the same."""
+    return StatusError(410, "Expired", message, metadata={"continue": token} if token else {})
+
+
+def version_on_create() -> StatusError:
+    """500: storage refuses a new object that says which version it is."""
+    return StatusError(500, "", "resourceVersion should not be set on objects to be created")
 
 
 def unsupported_media_type(accepted: Iterable[str]) -> StatusError:
@@ -116,7 +132,7 @@ def unsupported_media_type(accepted: Iterable[str]) -> StatusError:
 
 def invalid(kind: Kind, name: str, errors: Iterable[FieldError]) -> StatusError:
     """422 with one cause a field."""
-    found = list(errors)
+    found, kind = list(errors), kind.stored
     texts = list(dict.fromkeys(str(error) for error in found))
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     causes = [{"reason": one.reason, "message": one.message, "field": one.field} for one in found]

@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import orjson
@@ -25,6 +26,8 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 DEFAULT_HISTORY = 4096
 _FRESH_CHANGES = 256
 """Watches that keep up read no older ones."""
+_FEW_OBJECTS = 512
+"""So many of one kind are kept ready to be read; of more, only those that changed of late."""
 
 
 class HistoryLost(Exception):
@@ -38,14 +41,16 @@ class HistoryLost(Exception):
 class Stored:
     """One version of one object: its bytes and, as long as it is fresh, the dictionary (never to be changed)."""
 
-    __slots__ = ("_body", "_head", "encoded", "version")
+    __slots__ = ("_body", "_head", "encoded", "namespace", "version")
 
     def __init__(self, kind: Kind, body: Object, version: int) -> None:
         self._body: Object | None = body
-        self._head = {key: body[key] for key in ("kind", "apiVersion") if key in body}
+        self._head = _head(body.get("kind"), body.get("apiVersion"))
+        self.namespace = namespace_of(body)
         self.version = version
         rest = {key: value for key, value in body.items() if key not in ("kind", "apiVersion")}
-        self.encoded = orjson.dumps(rest)
+        # A copy, as the encoder leaves its whole buffer with what it returns: several times what is kept for long.
+        self.encoded = bytes(memoryview(orjson.dumps(rest)))
 
     @property
     def body(self) -> Object:
@@ -62,7 +67,16 @@ class Stored:
 
     def whole(self, kind: Kind) -> bytes:
         """As an answer of its own."""
+        if kind.form_of is not None:
+            return orjson.dumps(kind.shown(self.body))
         return kind.json_prefix + self.encoded[1:]
+
+
+@lru_cache(maxsize=1024)
+def _head(kind: str | None, api_version: str | None) -> Object:
+    """What is not encoded with an object; one copy for all of a kind, never to be changed."""
+    found = {"kind": kind, "apiVersion": api_version}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class Collection:
     def __init__(self, kind: Kind, *, history: int) -> None:
         self.kind = kind
         self._namespaces: dict[str, dict[str, Stored]] = {}
+        self._count = 0
         self._changes: deque[Change] = deque(maxlen=history)
         self._floor = 0
         self._wake: asyncio.Event = asyncio.Event()
@@ -103,11 +118,13 @@ class Collection:
     def record(self, change: Change) -> None:
         """Puts a change in force and wakes the watches."""
         body = change.stored.body
-        objects = self._namespaces.setdefault(namespace_of(body), {})
+        objects = self._namespaces.setdefault(change.stored.namespace, {})
+        before = len(objects)
         if change.type == "DELETED":
             objects.pop(name_of(body), None)
         else:
             objects[name_of(body)] = change.stored
+        self._count += len(objects) - before
         if len(self._changes) == self._changes.maxlen:
             self._floor = self._changes[0].version
         self._changes.append(change)
@@ -116,13 +133,15 @@ class Collection:
         self._wake = asyncio.Event()
 
     def _put_by(self) -> None:
-        """What has been replaced a while ago is read by late watches only; events are written far oftener than read."""
+        """What has been replaced a while ago is read by late watches only; of many objects few are read at a time, and
+        events are written far oftener than read.
+        """
         if len(self._changes) < _FRESH_CHANGES:
             return
         change = self._changes[-_FRESH_CHANGES]
         if change.previous is not None:
             change.previous.put_by()
-        if self.kind.kind == "Event":
+        if self._count > _FEW_OBJECTS or self.kind.kind == "Event":
             change.stored.put_by()
 
     def since(self, version: int) -> list[Change]:
@@ -162,18 +181,24 @@ class Collection:
         await self._wake.wait()
 
 
+def _is_stored(kind: Kind) -> bool:
+    return not kind.virtual and kind.form_of is None
+
+
 class Store:
     """Every collection and the one version counter."""
 
     def __init__(self, kinds: Iterable[Kind], *, history: int = DEFAULT_HISTORY) -> None:
         self.version = 0
         self._history = history
-        self._collections = {kind.key: Collection(kind, history=history) for kind in kinds if not kind.virtual}
-        self._listeners: dict[tuple[str, str], Callable[[Change], None]] = {}
+        self._collections = {kind.key: Collection(kind, history=history) for kind in kinds if _is_stored(kind)}
+        self._listeners: dict[tuple[str, str], list[Callable[[Change], None]]] = {}
 
     def add(self, kind: Kind) -> None:
-        """Makes room for another kind; harmless to repeat."""
-        self._collections.setdefault(kind.key, Collection(kind, history=self._history))
+        """Makes room for another kind, which remembers nothing from before; harmless to repeat."""
+        if kind.key not in self._collections:
+            self._collections[kind.key] = Collection(kind, history=self._history)
+            self._collections[kind.key].forget(self.version)
 
     def drop(self, kind: Kind) -> None:
         """Forgets a kind with all its objects."""
@@ -181,8 +206,10 @@ class Store:
         self._listeners.pop(kind.key, None)
 
     def listen(self, kind: Kind, listener: Callable[[Change], None]) -> None:
-        """Calls after every change of the kind, before the write returns. One listener a kind."""
-        self._listeners[kind.key] = listener
+        """Calls after every change of the kind, before the write returns, in order of coming; harmless to repeat."""
+        listeners = self._listeners.setdefault(kind.key, [])
+        if listener not in listeners:
+            listeners.append(listener)
 
     def of(self, kind: Kind) -> Collection:
         return self._collections[kind.key]
@@ -208,8 +235,7 @@ class Store:
 
     def _record(self, collection: Collection, change: Change) -> None:
         collection.record(change)
-        listener = self._listeners.get(collection.kind.key)
-        if listener is not None:
+        for listener in self._listeners.get(collection.kind.key, ()):
             listener(change)
 
     def forget_history(self) -> None:

@@ -1,12 +1,14 @@
 """Strategic merge patch, as `k8s.io/apimachinery/pkg/util/strategicpatch` applies it on the server.
 
 Lists that Kubernetes marks with a merge key are merged element by element, all others are replaced; the marks are
-those of the object's type in `schema`. Directives: `$patch` (replace, delete, merge), `$retainKeys`,
-`$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`.
+those of the object's type in `schema`. What a patch names in such a list comes in the patch's order, new elements as
+early as that lets them. Directives: `$patch` (replace, delete, merge), `$retainKeys`, `$setElementOrder/LIST`,
+`$deleteFromPrimitiveList/LIST`.
 """
 
 from typing import Any
 
+from simulator.apiserver.go_words import go_map, go_type
 from simulator.apiserver.objects import Object, copy_of
 from simulator.apiserver.schema import Field, Struct, struct_of
 
@@ -36,17 +38,22 @@ def _merge_object(original: Object, patch: Object, facts: Struct | None) -> Obje
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise StrategicMergeError(f"Unknown patch type found: {directive}", server_fault=True)
+        shown = go_map({_DIRECTIVE: directive, **patch})
+        raise StrategicMergeError(f"unknown patch type: {directive} in map: {shown}", server_fault=True)
     _retain(original, patch)
     orders = {key.removeprefix(_ORDER): patch.pop(key) for key in list(patch) if key.startswith(_ORDER)}
     _delete_primitives(original, patch)
+    before = {key: original.get(key) for key in orders}
+    for key, order in orders.items():
+        _check_order(patch.get(key), order, _field(facts, key))
     for key, value in patch.items():
         if value is None:
             original.pop(key, None)
         else:
             original[key] = _merge_value(original.get(key), value, _field(facts, key))
     for key, order in orders.items():
-        _reorder(original, key, order, _field(facts, key))
+        if isinstance(original.get(key), list):
+            original[key] = _ordered(original[key], order, before[key], _merge_key(_field(facts, key)))
     return original
 
 
@@ -60,11 +67,17 @@ def _merge_value(original: Any, patch: Any, field: Field | None) -> Any:
         return _merge_object(original if isinstance(original, dict) else {}, patch, inner)
     if not isinstance(patch, list) or field is None or "merge" not in field.strategy:
         return patch
+    if not isinstance(original, list):
+        return [_merge_object({}, one, inner) if isinstance(one, dict) else one for one in patch if _stays(one)]
     if field.merge_key:
-        return _merge_list(original if isinstance(original, list) else [], patch, field.merge_key, inner)
-    if isinstance(original, list):
-        return original + [one for one in patch if one not in original]
-    return patch
+        return _merge_list(original, patch, field.merge_key, inner)
+    merged = original + [one for one in patch if one not in original]
+    return _ordered(merged, patch, original, "")
+
+
+def _stays(element: Any) -> bool:
+    """Whether an element of a patch is one of the list, not a word about it."""
+    return not isinstance(element, dict) or element.get(_DIRECTIVE) not in ("delete", "replace")
 
 
 def _merge_list(original: list[Any], patch: list[Any], merge_key: str, facts: Struct | None) -> list[Any]:
@@ -74,7 +87,7 @@ def _merge_list(original: list[Any], patch: list[Any], merge_key: str, facts: St
     for element in patch:
         if not isinstance(element, dict) or element.get(merge_key) is None:
             raise StrategicMergeError(
-                f"map: {element} does not contain declared merge key: {merge_key}", server_fault=True
+                f"map: {go_map(element)} does not contain declared merge key: {merge_key}", server_fault=True
             )
         places = [index for index, one in enumerate(merged) if one.get(merge_key) == element[merge_key]]
         if element.get(_DIRECTIVE) == "delete":
@@ -83,7 +96,7 @@ def _merge_list(original: list[Any], patch: list[Any], merge_key: str, facts: St
             merged[places[0]] = _merge_object(merged[places[0]], element, facts)
         else:
             merged.append(_merge_object({}, element, facts))
-    return merged
+    return _ordered(merged, [one for one in patch if _stays(one)], original, merge_key)
 
 
 def _retain(original: Object, patch: Object) -> None:
@@ -105,27 +118,37 @@ def _delete_primitives(original: Object, patch: Object) -> None:
             original[key] = [one for one in original[key] if one not in unwanted]
 
 
-def _reorder(original: Object, key: str, order: Any, field: Field | None) -> None:
-    """Puts the elements that the patch orders into that order; the others keep their place among them."""
-    elements = original.get(key)
+def _merge_key(field: Field | None) -> str:
+    return field.merge_key if field is not None else ""
+
+
+def _identity(element: Any, merge_key: str) -> Any:
+    return element.get(merge_key) if merge_key and isinstance(element, dict) else element
+
+
+def _check_order(patch: Any, order: Any, field: Field | None) -> None:
+    """What a patch changes stands in its stated order, in that order. Raises StrategicMergeError."""
     if not isinstance(order, list):
-        raise StrategicMergeError("invalid patch format of setElementOrder list")
-    if not isinstance(elements, list):
+        raise StrategicMergeError(f"expected a []interface {{}}, but received a {go_type(order)}", server_fault=True)
+    merge_key = _merge_key(field)
+    stated = iter(_identity(one, merge_key) for one in order)
+    changed = [one for one in patch if _stays(one)] if isinstance(patch, list) else []
+    if all(_identity(one, merge_key) in stated for one in changed):  # `in` goes on from where it found the one before
         return
-    merge_key = field.merge_key if field is not None else ""
-
-    def identity(element: Any) -> Any:
-        return element.get(merge_key) if merge_key and isinstance(element, dict) else element
-
-    wanted = [identity(one) for one in order]
-    named = sorted((one for one in elements if identity(one) in wanted), key=lambda one: wanted.index(identity(one)))
-    others = [one for one in elements if identity(one) not in wanted]
-    original[key] = _interleave(named, others, [identity(one) for one in elements], identity)
+    text = f"The order in patch list:\n{go_map(patch)}\n doesn't match {_ORDER[:-1]} list:\n{go_map(order)}\n"
+    raise StrategicMergeError(text, server_fault=True)
 
 
-def _interleave(named: list[Any], others: list[Any], before: list[Any], identity: Any) -> list[Any]:
-    merged: list[Any] = []
+def _ordered(merged: list[Any], order: list[Any], before: Any, merge_key: str) -> list[Any]:
+    """The elements that a patch names, in its order, among the others in theirs (`normalizeElementOrder`)."""
+    wanted = [_identity(one, merge_key) for one in order]
+    stood = [_identity(one, merge_key) for one in before or ()]
+    known = [one for one in merged if _identity(one, merge_key) in wanted]
+    named = sorted(known, key=lambda one: wanted.index(_identity(one, merge_key)))
+    others = [one for one in merged if _identity(one, merge_key) not in wanted]
+    placed: list[Any] = []
     while named and others:
-        first = before.index(identity(named[0])) < before.index(identity(others[0]))
-        merged.append(named.pop(0) if first else others.pop(0))
-    return merged + named + others
+        mine, other = _identity(named[0], merge_key), _identity(others[0], merge_key)
+        waits = mine in stood and other in stood and stood.index(other) < stood.index(mine)
+        placed.append(others.pop(0) if waits else named.pop(0))
+    return placed + named + others

@@ -18,9 +18,8 @@ from simulator.apiserver import status_errors
 from simulator.apiserver.kind import Kind
 from simulator.apiserver.list_options import ListOptions, whole_number
 from simulator.apiserver.listing import selection
-from simulator.apiserver.objects import namespace_of
 from simulator.apiserver.paths import Target, is_true
-from simulator.apiserver.selectors import Selection
+from simulator.apiserver.selectors import FieldSelector, Selection
 from simulator.apiserver.store import Change, Collection, HistoryLost, Store, Stored
 from simulator.apiserver.tables import TableMaker
 
@@ -46,7 +45,7 @@ class WatchRequest:
         bookmarks = is_true(query.get("allowWatchBookmarks"))
         return cls(
             target=target,
-            selection=selection(target.kind, query),
+            selection=_of_one(target, selection(target.kind, query)),
             version=None if options.initial or (options.initial is None and not options.version) else options.version,
             bookmarks=bookmarks,
             marks_initial_end=bool(options.initial) and bookmarks,
@@ -54,10 +53,19 @@ class WatchRequest:
         )
 
     def sees(self, stored: Stored) -> bool:
-        body, target = stored.body, self.target
-        if target.namespace and namespace_of(body) != target.namespace:
+        if self.target.namespace and stored.namespace != self.target.namespace:
             return False
-        return self.selection.matches(body)
+        return self.selection.everything or self.selection.matches(stored.body)
+
+
+def _of_one(target: Target, chosen: Selection) -> Selection:
+    """The selection of a watch on one object's path. Raises StatusError 400."""
+    if not target.name:
+        return chosen
+    if chosen.fields.required("metadata.name") not in (None, target.name):
+        raise status_errors.bad_request("fieldSelector metadata.name doesn't match requested name")
+    fields = FieldSelector((*chosen.fields.terms, ("metadata.name", target.name, True)))
+    return Selection(chosen.labels, fields)
 
 
 class Encoder:

@@ -15,6 +15,7 @@ import yaml
 
 from simulator.apiserver import status_errors
 from simulator.apiserver.field_errors import invalid_value
+from simulator.apiserver.go_words import cannot_unmarshal, go_map, go_type, json_problem, yaml_problem
 from simulator.apiserver.kinds import Kind, kind_named
 from simulator.apiserver.objects import Object
 from simulator.apiserver.protobuf import MEDIA_TYPE, ProtobufError, decode_protobuf
@@ -22,6 +23,13 @@ from simulator.apiserver.schema import Misfit, Reading, read, struct_of
 
 _ACCEPTED = ("application/json", "application/yaml", MEDIA_TYPE)
 _NOTHING = Kind("", "", "", "")
+_SHOWN_BYTES = 30
+_SCHEME = "pkg/runtime/scheme.go:111"  # where the real server registers its kinds
+_TYPE_META = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+
+
+class _Undecodable(ValueError):
+    """A body that is no object; the message is the real decoder's."""
 
 
 @dataclass
@@ -46,12 +54,39 @@ class FieldChecks:
 
 def decode(kind: Kind, body: bytes, content_type: str) -> Object:
     """The object of a request's body, with kind and apiVersion. Raises StatusError 400 or 415."""
-    return typed(kind, _parse(body, content_type))
+    try:
+        found = _parse(body, content_type)
+        _check_type_meta(found)
+    except _Undecodable as error:
+        text = f"the object provided is unrecognized (must be of type {kind.kind}): {error} ({_summary(body)})"
+        raise status_errors.bad_request(text) from error
+    return typed(kind, found)
+
+
+def _check_type_meta(found: Object) -> None:
+    for name in ("apiVersion", "kind"):
+        if not isinstance(found.get(name) or "", str):
+            problem = cannot_unmarshal(found[name], f"struct field .{name} of type string")
+            raise _Undecodable(f"couldn't get version/kind; json parse error: {problem}")
+    version = found.get("apiVersion") or ""
+    if version.count("/") > 1:
+        raise _Undecodable(f"unexpected GroupVersion string: {version}")
+
+
+def _summary(body: bytes) -> str:
+    """The beginning of a body: as text if it looks like an object, else in hexadecimal."""
+    if not body:
+        return "<empty>"
+    start, more = body[:_SHOWN_BYTES], " ..." if len(body) > _SHOWN_BYTES else ""
+    return (start.decode(errors="replace") if body.startswith(b"{") else start.hex()) + more
 
 
 def decode_options(body: bytes, content_type: str) -> Object:
-    """The DeleteOptions of a request, in whatever API version they come; nothing for an empty body."""
-    return _parse(body, content_type) if body.strip() else {}
+    """The DeleteOptions of a request, in whatever API version; {} for an empty body. Raises StatusError 400."""
+    try:
+        return _parse(body, content_type) if body.strip() else {}
+    except _Undecodable as error:
+        raise status_errors.bad_request(str(error)) from error
 
 
 def received(kind: Kind, body: bytes, content_type: str, checks: FieldChecks) -> Object:
@@ -67,20 +102,49 @@ def received(kind: Kind, body: bytes, content_type: str, checks: FieldChecks) ->
     return kept
 
 
-def patched(kind: Kind, found: Object, checks: FieldChecks, *, patch: Any, raw: bytes = b"") -> Object:
+def patched(kind: Kind, found: Object, checks: FieldChecks, *, strategic: Any = None, raw: bytes = b"") -> Object:
     """What a patch has made of an object, as it is kept. Raises StatusError 422.
 
-    `patch` is what the server blames: the patch of a strategic merge, the whole object of any other.
+    `strategic` is a strategic merge patch: it is blamed itself, and its word on the kind does not count. Any other
+    (None) may make another kind of the object, which is blamed.
     """
     try:
-        kept, unknown = _kept(kind, found)
+        own = _of_strategic(kind, found) if strategic is not None else _of_patch(kind, found)
+        kept, unknown = _kept(kind, own)
         complaint = checks.settle(unknown, _duplicates(raw, "", checks))
-    except Misfit as error:
+    except (Misfit, _Undecodable) as error:
         complaint = str(error)
     if not complaint:
         return kept
-    shown = orjson.dumps(found).decode() if patch is found else go_map(patch)
+    shown = orjson.dumps(found).decode() if strategic is None else go_map(strategic)
     raise status_errors.invalid(_NOTHING, "", [invalid_value("patch", shown, complaint)])
+
+
+def _of_strategic(kind: Kind, found: Object) -> Object:
+    for name in ("apiVersion", "kind"):
+        if not isinstance(found.get(name, ""), str):
+            raise _Undecodable(f"cannot convert {go_type(found[name])} to string")
+    return typed(kind, {key: value for key, value in found.items() if key not in ("apiVersion", "kind")})
+
+
+def _of_patch(kind: Kind, found: Object) -> Object:
+    """The object, if it still is of this kind. Raises _Undecodable or Misfit, and of custom kinds StatusError."""
+    if kind.custom is not None:
+        return typed(kind, found)
+    _check_type_meta(found)
+    version, word = str(found.get("apiVersion") or ""), str(found.get("kind") or kind.kind)
+    if word != kind.kind and not version:
+        raise _Undecodable(
+            f'no kind "{word}" is registered for the internal version of group "{kind.group}" in scheme "{_SCHEME}"'
+        )
+    if word != kind.kind or version not in ("", kind.api_version):
+        other = kind_named(*_split(version), word)
+        if other is not None:
+            _kept(other, typed(other, found))
+        if other is None or other.key != kind.key:
+            raise _Undecodable(_no_conversion(kind, version, word))
+        return kind.shown(other.kept(as_kept(other, typed(other, found))))
+    return typed(kind, found)
 
 
 def as_kept(kind: Kind, found: Object) -> Object:
@@ -112,10 +176,15 @@ def _parse(body: bytes, content_type: str) -> Object:
         found = yaml.safe_load(body) if content_type.endswith("yaml") else orjson.loads(body)
     except ProtobufError as error:
         raise status_errors.StatusError(415, "UnsupportedMediaType", str(error)) from error
-    except (orjson.JSONDecodeError, yaml.YAMLError) as error:
-        raise status_errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+    except yaml.YAMLError as error:
+        raise _Undecodable(yaml_problem(error)) from error
+    except orjson.JSONDecodeError as error:
+        raise _Undecodable(f"couldn't get version/kind; json parse error: {json_problem(body)}") from error
+    if found is None:
+        return {}
     if not isinstance(found, dict):
-        raise status_errors.bad_request("couldn't get version/kind; json parse error: the body is not an object")
+        problem = cannot_unmarshal(found, f"value of type {_TYPE_META}")
+        raise _Undecodable(f"couldn't get version/kind; json parse error: {problem}")
     return found
 
 
@@ -129,6 +198,8 @@ def typed(kind: Kind, found: Object) -> Object:
     if word != kind.kind:
         raise status_errors.bad_request(_another_kind(kind, str(version), str(word)))
     if version != kind.api_version:
+        if kind.custom is None and kind_named(*_split(str(version)), kind.kind) is None:
+            raise status_errors.bad_request(_another_kind(kind, str(version), str(word)))
         raise status_errors.bad_request(
             f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})"
         )
@@ -139,13 +210,22 @@ def typed(kind: Kind, found: Object) -> Object:
     return {"kind": kind.kind, "apiVersion": kind.api_version, **rest}
 
 
-def _another_kind(kind: Kind, version: str, word: str) -> str:
+def _split(version: str) -> tuple[str, str]:
     group, _, short = version.rpartition("/")
-    name = f'{word} in version "{short}" cannot be handled as a {kind.kind}: '
+    return group, short
+
+
+def _another_kind(kind: Kind, version: str, word: str) -> str:
+    short = _split(version)[1]
+    return f'{word} in version "{short}" cannot be handled as a {kind.kind}: {_no_conversion(kind, version, word)}'
+
+
+def _no_conversion(kind: Kind, version: str, word: str) -> str:
+    group, short = _split(version)
     if kind_named(group, short, word) is None:
-        return f'{name}no kind "{word}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+        return f'no kind "{word}" is registered for version "{version}" in scheme "{_SCHEME}"'
     own = (kind.group.partition(".")[0] or "core") + f".{kind.kind}"
-    return f"{name}converting ({short}.{word}) to ({own}): unknown conversion"
+    return f"converting ({short}.{word}) to ({own}): unknown conversion"
 
 
 def _name(found: Object) -> str:
@@ -162,6 +242,8 @@ class _Doubled(dict[str, Any]):
 def _duplicates(body: bytes, content_type: str, checks: FieldChecks) -> list[str]:
     """The paths of fields that stand twice in a JSON body."""
     if checks.mode == "Ignore" or not body or content_type not in ("", "application/json"):
+        return []
+    if orjson.dumps(orjson.loads(body)) == body:  # nothing was lost on the way, as with most programs' bodies
         return []
     seen = False
 
@@ -191,14 +273,3 @@ def _places(value: Any, at: str) -> list[str]:
             found.append(path)
         found += _places(inner, path)
     return found
-
-
-def go_map(value: Any) -> str:
-    """A value as Go's `%v` prints it: `map[spec:map[replicas:2]]`."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{go_map(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(go_map(one) for one in value)}]"
-    if value is None:
-        return "<nil>"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -6,6 +6,7 @@ The counterpart of `CreateOptions`, `UpdateOptions` and `PatchOptions` and of th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from simulator.apiserver import status_errors
 from simulator.apiserver.call import Call
@@ -62,6 +63,7 @@ def _errors(call: Call, *, applies: bool) -> Iterator[FieldError]:
         yield unsupported("fieldValidation", query["fieldValidation"], _VALIDATIONS)
 
 
+@lru_cache(maxsize=256)
 def program_of(user_agent: str) -> str:
     """The part of a User-Agent that names a manager: what stands before the version."""
     word = "".join(letter for letter in user_agent.partition("/")[0] if letter.isprintable())

@@ -1,15 +1,23 @@
 """The HorizontalPodAutoscaler controller: every 15 s it asks the metrics API and sets the scale of its target.
 
-After pkg/controller/podautoscaler/horizontal.go in Kubernetes v1.36, with its conditions, events and limits. Of
-`spec.behavior` the stabilization window of scaling down, `selectPolicy: Disabled` and nothing else is followed: the
-rates that its policies state are not. Metrics of pods, objects and the outside world fail as they do in a cluster
-without an adapter.
+After pkg/controller/podautoscaler/horizontal.go in Kubernetes v1.36, with its conditions, events and limits; what
+`spec.behavior` states is followed in `behavior`. Metrics of pods, objects and the outside world fail as they do in a
+cluster without an adapter.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.api_client import ApiError, Resource
+from simulator.autoscaling.behavior import (
+    LONGEST_PERIOD_SECONDS,
+    WITHIN_RANGE,
+    Behavior,
+    Moment,
+    behavior_of,
+    limited,
+    stabilized,
+)
 from simulator.autoscaling.metrics import MetricsError, pod_usage
 from simulator.autoscaling.replicas import propose
 from simulator.autoscaling.wording import (
@@ -29,6 +37,7 @@ AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "Horizon
 _SOURCE = EventSource("horizontal-pod-autoscaler")
 _SYNC_SECONDS = 15.0
 _STABILIZATION_SECONDS = 300.0
+_LONGEST_WINDOW_SECONDS = 3600.0
 _CONFLICTS = 4
 """How often a scale that somebody else has changed meanwhile is read again."""
 _FAILED_SCALE = "the HPA controller was unable to get the target's current scale: "
@@ -60,7 +69,8 @@ class HorizontalPodAutoscalers(Controller):
     def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._autoscalers = self.caches.of(AUTOSCALERS)
-        self._recommended: dict[ObjectKey, list[tuple[float, int]]] = {}
+        self._recommended: dict[ObjectKey, list[Moment]] = {}
+        self._rescaled: dict[ObjectKey, list[Moment]] = {}
         self._selected: dict[ObjectKey, frozenset[str]] = {}
         """The pods that each autoscaler has found to be its own."""
         self._autoscalers.on_change(self._changed)
@@ -68,6 +78,7 @@ class HorizontalPodAutoscalers(Controller):
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is None and old is not None:
             self._recommended.pop(key_of(old), None)
+            self._rescaled.pop(key_of(old), None)
             self._selected.pop(key_of(old), None)
         elif new is not None and (old is None or old["spec"] != new["spec"]):
             self.queue.add(key_of(new))
@@ -184,6 +195,9 @@ class HorizontalPodAutoscalers(Controller):
 
     def _normalized(self, look: _Round, proposed: int) -> int:
         """Not down on a short lull, not up too fast, not beyond the bounds."""
+        behavior = behavior_of(look.autoscaler["spec"])
+        if behavior is not None:
+            return self._behaved(look, proposed, behavior)
         least, most = look.bounds
         stable = self._stabilized(look, proposed)
         if stable != proposed:
@@ -202,16 +216,28 @@ class HorizontalPodAutoscalers(Controller):
             if most > ceiling:
                 said = "the desired replica count is increasing faster than the maximum scale rate"
         self._set(look, "ScalingLimited", allowed != stable, reason, said)
-        return _unless_disabled(look, allowed)
+        return allowed
+
+    def _behaved(self, look: _Round, proposed: int, behavior: Behavior) -> int:
+        """As the rules of the spec allow."""
+        now, key, current = self.clock.monotonic(), key_of(look.autoscaler), look.current
+        held = stabilized(proposed, current, self._remembered(key, proposed, now), now=now, behavior=behavior)
+        self._set(look, "AbleToScale", True, held.reason, held.message)
+        changes = self._rescaled.get(key, [])
+        allowed = limited(held.replicas, current, look.bounds, changes, now=now, behavior=behavior)
+        self._set(look, "ScalingLimited", allowed.reason != WITHIN_RANGE, allowed.reason, allowed.message)
+        return allowed.replicas
 
     def _stabilized(self, look: _Round, proposed: int) -> int:
-        rules = (look.autoscaler["spec"].get("behavior") or {}).get("scaleDown") or {}
-        stated = rules.get("stabilizationWindowSeconds")
-        window = _STABILIZATION_SECONDS if stated is None else float(stated)
-        now, key = self.clock.monotonic(), key_of(look.autoscaler)
-        recent = [item for item in self._recommended.get(key, []) if item[0] >= now - window]
+        now = self.clock.monotonic()
+        recent = self._remembered(key_of(look.autoscaler), proposed, now)
+        return max([proposed, *(count for at, count in recent if at >= now - _STABILIZATION_SECONDS)])
+
+    def _remembered(self, key: ObjectKey, proposed: int, now: float) -> list[Moment]:
+        """What was recommended before; from now on `proposed` too."""
+        recent = [item for item in self._recommended.get(key, []) if item[0] >= now - _LONGEST_WINDOW_SECONDS]
         self._recommended[key] = [*recent, (now, proposed)]
-        return max([proposed, *(count for _, count in recent)])
+        return recent
 
     async def _scale(self, autoscaler: Object) -> Object:
         return await self.client.request("GET", await self._scale_path(autoscaler))
@@ -235,6 +261,9 @@ class HorizontalPodAutoscalers(Controller):
             said = f"the HPA controller was unable to update the target scale: {why}"
             self._set(look, "AbleToScale", False, "FailedUpdateScale", said)
             return False
+        now, key = self.clock.monotonic(), key_of(look.autoscaler)
+        before = [item for item in self._rescaled.get(key, []) if item[0] > now - LONGEST_PERIOD_SECONDS]
+        self._rescaled[key] = [*before, (now, wanted - look.current)]
         said = f"the HPA controller was able to update the target scale to {wanted}"
         self._set(look, "AbleToScale", True, "SucceededRescale", said)
         told = f"New size: {wanted}; reason: {reason}"
@@ -281,9 +310,3 @@ class HorizontalPodAutoscalers(Controller):
 
     def _warn(self, autoscaler: Object, reason: str, message: str) -> None:
         self.recorder.warning(_SOURCE, reference_to(autoscaler), reason, message)
-
-
-def _unless_disabled(look: _Round, wanted: int) -> int:
-    behavior = look.autoscaler["spec"].get("behavior") or {}
-    rules = behavior.get("scaleUp" if wanted > look.current else "scaleDown") or {}
-    return look.current if rules.get("selectPolicy") == "Disabled" else wanted

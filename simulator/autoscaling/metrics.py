@@ -15,7 +15,11 @@ from simulator.quantities import parse
 
 _PATH = "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods"
 _DURATION = re.compile(r"(?:(?P<minutes>[\d.]+)m)?(?:(?P<seconds>[\d.]+)s)?")
-_NOT_SERVED = "the server could not find the requested resource (get pods.metrics.k8s.io)"
+_PLAIN_WORDS = {
+    404: "the server could not find the requested resource",
+    503: "the server is currently unable to handle the request",
+}
+"""What client-go says of answers that are no Status: those of a group that is not served, or not at the moment."""
 
 
 class MetricsError(Exception):
@@ -38,7 +42,8 @@ async def pod_usage(
     try:
         found = await client.request("GET", _PATH.format(namespace), query={"labelSelector": selector})
     except ApiError as error:
-        why = _NOT_SERVED if error.code == 404 else error.message
+        plain = _PLAIN_WORDS.get(error.code)
+        why = f"{plain} (get pods.metrics.k8s.io)" if plain else error.message
         said = f"unable to get metrics for resource {resource}: unable to fetch metrics from resource metrics API: "
         raise MetricsError(said + why) from error
     items = found.get("items") or []

@@ -60,5 +60,11 @@ def metric_name(target: Target) -> str:
 
 def current_value(target: Target, proposal: Proposal) -> dict[str, Any]:
     milli = proposal.average_milli
-    shown = {"averageValue": canonical(f"{milli}m" if target.resource != "memory" else str(milli // 1000))}
+    shown = {"averageValue": canonical(f"{milli}m") if target.resource != "memory" else _memory(milli)}
     return shown if proposal.utilization is None else {"averageUtilization": proposal.utilization, **shown}
+
+
+def _memory(milli: int) -> str:
+    """Bytes, rounded up, in the largest power of 1024 that they are a multiple of."""
+    found = -(-milli // 1000)
+    return canonical(f"{found // 1024}Ki") if found % 1024 == 0 else str(found)

@@ -19,8 +19,9 @@ ORPHAN = "orphan"
 _SOURCE = EventSource("garbage-collector-controller")
 _SWEEP_SECONDS = 30.0
 _LEAST_SWEEP_SECONDS = 1.0
-_NOT_WATCHED = (EVENTS, LEASES)
-"""Events belong to nobody. Leases change all the time: their owners are looked at during sweeps."""
+_EVENTS = (EVENTS, Resource("events.k8s.io", "v1", "events", "Event"))
+_NOT_WATCHED = (*_EVENTS, LEASES)
+"""Events, which two groups serve, belong to nobody. Leases change all the time: sweeps look at their owners."""
 
 
 class GarbageCollector(Controller):
@@ -101,7 +102,7 @@ class GarbageCollector(Controller):
             await self._synced(resource)
 
     async def _collect_unwatched(self, resource: Resource) -> None:
-        if resource == EVENTS:
+        if resource in _EVENTS:
             return
         for item in (await self.client.list(resource)).get("items") or ():
             if item["metadata"].get("ownerReferences") and not item["metadata"].get("deletionTimestamp"):

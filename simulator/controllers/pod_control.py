@@ -190,5 +190,8 @@ def is_namespace_ending(error: ApiError) -> bool:
 
 
 def _controlled_by(pod: Object, uid: str) -> bool:
+    references: list[Object] = pod["metadata"].get("ownerReferences") or []
+    if len(references) == 1:  # asked of all pods of an owner whenever one of them changes
+        return bool(references[0]["uid"] == uid and references[0].get("controller"))
     reference = controller_of(pod)
     return reference is not None and bool(reference["uid"] == uid)

@@ -18,7 +18,10 @@ _PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
 def condition(obj: Object, kind: str) -> dict[str, Any] | None:
     """The status condition of that type, or None."""
     conditions: Iterable[dict[str, Any]] = obj.get("status", {}).get("conditions") or ()
-    return next((item for item in conditions if item["type"] == kind), None)
+    for item in conditions:  # asked so often that a generator would be felt
+        if item["type"] == kind:
+            return item
+    return None
 
 
 def is_ready(pod: Object) -> bool:
@@ -36,8 +39,8 @@ def seconds_until_available(pod: Object, min_ready_seconds: int, clock: SimClock
     """Simulated seconds until a ready pod counts as available (0: it does now); None when it is not ready."""
     if not is_ready(pod):
         return None
-    since = ready_since(pod)
-    if min_ready_seconds <= 0 or since is None:
+    since = ready_since(pod) if min_ready_seconds > 0 else None
+    if since is None:
         return 0.0
     return max(0.0, min_ready_seconds - clock.simulated_seconds(clock.now() - since))
 

@@ -9,7 +9,7 @@ from typing import Any
 from simulator.api_client import ApiError
 from simulator.controllers.controller import Controller, ControllerContext, is_deleting
 from simulator.controllers.pod_control import PodControl, pod_from
-from simulator.controllers.pods import deletion_order, is_ready, is_terminal, seconds_until_available
+from simulator.controllers.pods import deletion_order, is_terminal, seconds_until_available
 from simulator.event_recorder import EventSource
 from simulator.informer import Object
 from simulator.resources import PODS, REPLICA_SETS
@@ -58,7 +58,7 @@ class ReplicaSetController(Controller):
         return None, None
 
     def _active_pods(self, replica_set: Object) -> list[Object]:
-        return [pod for pod in self._control.owned_by(replica_set) if not is_deleting(pod) and not is_terminal(pod)]
+        return _active(self._control.owned_by(replica_set))
 
     async def _report(self, replica_set: Object, failure: tuple[str, str] | None) -> None:
         status = self._status(replica_set, failure)
@@ -66,9 +66,10 @@ class ReplicaSetController(Controller):
             await self.update_status(REPLICA_SETS, replica_set, status)
 
     def _status(self, replica_set: Object, failure: tuple[str, str] | None) -> dict[str, Any]:
-        spec, pods = replica_set["spec"], self._active_pods(replica_set)
-        labels = spec["template"]["metadata"].get("labels") or {}
-        full = [pod for pod in pods if labels.items() <= (pod["metadata"].get("labels") or {}).items()]
+        spec, owned = replica_set["spec"], self._control.owned_by(replica_set)
+        pods = _active(owned)
+        labels = (spec["template"]["metadata"].get("labels") or {}).items()
+        full = [pod for pod in pods if labels <= (pod["metadata"].get("labels") or {}).items()]
         waits = [seconds_until_available(pod, spec.get("minReadySeconds", 0), self.clock) for pod in pods]
         later = [wait for wait in waits if wait]
         if later:
@@ -76,11 +77,11 @@ class ReplicaSetController(Controller):
             self.queue.add_after((metadata["namespace"], metadata["name"]), min(later))
         counts = {
             "fullyLabeledReplicas": len(full),
-            "readyReplicas": sum(is_ready(pod) for pod in pods),
-            "availableReplicas": sum(wait == 0 for wait in waits),
+            "readyReplicas": len(waits) - waits.count(None),
+            "availableReplicas": waits.count(0),
             "observedGeneration": replica_set["metadata"].get("generation", 0),
         }
-        terminating = sum(is_deleting(pod) and not is_terminal(pod) for pod in self._control.owned_by(replica_set))
+        terminating = sum(is_deleting(pod) and not is_terminal(pod) for pod in owned)
         status: dict[str, Any] = {"replicas": len(pods)}
         status |= {key: value for key, value in counts.items() if value}
         status["terminatingReplicas"] = terminating
@@ -103,3 +104,7 @@ class ReplicaSetController(Controller):
             "reason": reason,
             "message": message,
         }
+
+
+def _active(pods: list[Object]) -> list[Object]:
+    return [pod for pod in pods if not is_deleting(pod) and not is_terminal(pod)]

@@ -14,9 +14,10 @@ def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str] | None
         return False
     present = labels or {}
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
-    return wanted.items() <= present.items() and all(
-        _holds(expression, present) for expression in selector.get("matchExpressions") or ()
-    )
+    if not wanted.items() <= present.items():
+        return False
+    expressions = selector.get("matchExpressions")  # hardly ever there, and asked for every pod again and again
+    return not expressions or all(_holds(expression, present) for expression in expressions)
 
 
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

@@ -4,9 +4,10 @@ After pkg/kubelet/kuberuntime/kuberuntime_container.go (startContainer's hook, k
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from simulator.clock import format_time
 from simulator.kubelet.answers import Target, run_hook
@@ -16,6 +17,7 @@ from simulator.kubelet.execution import End, Execution, Surroundings
 from simulator.kubelet.pod_run import PodRun
 from simulator.kubelet.process import Process
 from simulator.kubelet.programs import Stop
+from simulator.kubelet.signals import Signal, first_of
 
 _KILLED_CODE = 137
 _LEAST_GRACE_SECONDS = 2.0
@@ -36,13 +38,13 @@ class ContainerRun:
     """``live`` follows the process; ``kill`` and ``resized`` reach it meanwhile."""
 
     def __init__(self, run: PodRun, state: ContainerState, *, is_sidecar: bool) -> None:
-        self.resized = asyncio.Event()
+        self.resized = Signal()
         self._run = run
         self._state = state
         self._is_sidecar = is_sidecar
         self._clock = run.node.clock
         self._tell, self._warn = run.reporter(state.field_path)
-        self._kill = asyncio.Event()
+        self._kill = Signal()
         self._kill_message = ""
         self._kill_grace = run.grace_seconds
         self._hook_error = ""
@@ -66,12 +68,10 @@ class ContainerRun:
             kill=self.kill,
             first_delay=self._run.node.notice_delay(),
         )
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(probe.run()) for probe in probes.probes]
-            tasks.append(group.create_task(self._post_start(target)))
-            end = await self._until_end(process, target)
-            for task in tasks:
-                task.cancel()
+        beside = [probe.run() for probe in probes.probes]
+        if self._post_start_handler is not None:
+            beside.append(self._post_start(self._post_start_handler, target))
+        end = await self._until_end_with(beside, process, target) if beside else await self._until_end(process, target)
         self._state.process = None
         self._ended(end)
         return RunEnded(end.code, self._hook_error)
@@ -91,10 +91,11 @@ class ContainerRun:
         self._tell("Started", "Container started")
         return process
 
-    async def _post_start(self, target: Target) -> None:
-        handler = (self._state.spec.get("lifecycle") or {}).get("postStart")
-        if not handler:
-            return
+    @property
+    def _post_start_handler(self) -> dict[str, Any] | None:
+        return (self._state.spec.get("lifecycle") or {}).get("postStart") or None
+
+    async def _post_start(self, handler: dict[str, Any], target: Target) -> None:
         found = await run_hook(handler, target)
         await self._clock.sleep(found.seconds)
         if found.problem is None:
@@ -108,6 +109,14 @@ class ContainerRun:
             why = found.problem if found.broken else f'command exited with 1, message: "{found.problem}"'
             self._hook_error = f"Exec lifecycle hook ([{words}]) {where}{why}"
         self.kill("FailedPostStartHook")
+
+    async def _until_end_with(self, beside: list[Coroutine[Any, Any, None]], process: Process, target: Target) -> End:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in beside]
+            end = await self._until_end(process, target)
+            for task in tasks:
+                task.cancel()
+        return end
 
     async def _until_end(self, process: Process, target: Target) -> End:
         while True:
@@ -126,15 +135,9 @@ class ContainerRun:
 
     async def _happens_within(self, seconds: float | None) -> bool:
         """Wait for something to react to, at most ``seconds`` simulated ones; False when nothing came."""
-        events = [self._kill, self._run.ending, self.resized] + ([self._run.drained] if self._is_sidecar else [])
-        waits = [asyncio.ensure_future(event.wait()) for event in events]
+        signals = (self._kill, self._run.ending, self.resized)
         real = None if seconds is None else self._clock.real_seconds(max(0.0, seconds))
-        try:
-            done, _ = await asyncio.wait(waits, timeout=real, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return bool(done)
+        return await first_of((*signals, self._run.drained) if self._is_sidecar else signals, seconds=real)
 
     async def _stop(self, process: Process, target: Target) -> End:
         """preStop hook, a sidecar's turn, SIGTERM, and SIGKILL when the grace period is over."""

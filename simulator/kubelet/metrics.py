@@ -3,31 +3,48 @@
 What metrics-server would gather from kubelets, served by the kubelet process itself beside its logs. An API server
 passes requests on to it once the two objects of ``metrics_manifests`` exist: a Service that leads to loopback by name,
 and the APIService that points at it. The figures are those of the moment; ``window`` is metrics-server's.
+Nodes are not chosen by label.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from aiohttp import web
 
+from simulator.api_client import ApiClient, Resource
 from simulator.clock import SimClock
 from simulator.kubelet.container_state import ContainerState
 from simulator.kubelet.pod_worker import PodWorker
+from simulator.resources import SERVICES
 
 GROUP, VERSION = "metrics.k8s.io", "v1beta1"
 _API_VERSION = f"{GROUP}/{VERSION}"
 _BASE = f"/apis/{_API_VERSION}"
 _SERVICE = "simulated-kubelet-metrics"
 _NAMESPACE = "kube-system"
+_API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
 _NODE_MILLICORES, _NODE_MEBIBYTES = 40.0, 300.0  # what a node uses for itself
+
+_WORD = r"[\w./-]+"
+_TERM = re.compile(
+    rf"\s*(?:(?P<absent>!)?\s*(?P<name>{_WORD})"
+    rf"(?:\s*(?P<sign>!=|==|=)\s*(?P<value>[\w.-]*)|\s+(?P<word>in|notin)\s*\((?P<values>[\w.,\s-]*)\))?)\s*(?:,|$)"
+)
 
 Workers = Callable[[], Iterable[PodWorker]]
 
 
-def metrics_manifests(port: int) -> list[dict[str, Any]]:
-    """The Service and the APIService by which an API server on this machine finds the metrics API at ``port``."""
+def metrics_manifests(port: int, scheme: Literal["https", "http"] = "https") -> list[dict[str, Any]]:
+    """The Service and the APIService by which an API server on this machine finds the metrics API at ``port``.
+
+    A real API server speaks https alone; for an embedded one ``http`` says that there is no TLS.
+    """
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": _SERVICE, "namespace": _NAMESPACE}}
+    leads_to: dict[str, Any] = {"type": "ExternalName", "externalName": "localhost"}
+    if scheme == "http":
+        leads_to["ports"] = [{"port": port, "appProtocol": scheme}]
     spec = {
         "group": GROUP,
         "version": VERSION,
@@ -37,7 +54,7 @@ def metrics_manifests(port: int) -> list[dict[str, Any]]:
         "service": {"name": _SERVICE, "namespace": _NAMESPACE, "port": port},
     }
     return [
-        service | {"spec": {"type": "ExternalName", "externalName": "localhost"}},
+        service | {"spec": leads_to},
         {
             "apiVersion": "apiregistration.k8s.io/v1",
             "kind": "APIService",
@@ -45,6 +62,13 @@ def metrics_manifests(port: int) -> list[dict[str, Any]]:
             "spec": spec,
         },
     ]
+
+
+async def register_metrics(client: ApiClient, port: int) -> None:
+    """Makes an embedded API server pass the metrics API on to ``port``, which speaks http. Raises ApiError."""
+    service, registration = metrics_manifests(port, "http")
+    await client.create(SERVICES, service)
+    await client.create(_API_SERVICES, registration)
 
 
 def add_metrics_routes(app: web.Application, workers: Workers, nodes: Iterable[str], clock: SimClock) -> None:
@@ -156,16 +180,25 @@ def _usage(millicores: float, mebibytes: float) -> dict[str, str]:
 
 
 def _selector(text: str) -> Callable[[Mapping[str, str]], bool]:
-    """A label selector of equalities; raises ``ValueError`` for one of sets, which nothing here needs."""
-    terms: list[tuple[str, str, bool]] = []
-    for term in filter(None, (part.strip() for part in text.split(","))):
-        name, operator, value = next(
-            ((*term.partition(sign),) for sign in ("!=", "==", "=") if sign in term), (term, "", "")
-        )
-        if not operator:
-            raise ValueError(f"labelSelector: {term!r} is not understood here; use name=value or name!=value")
-        terms.append((name.strip(), value.strip(), operator != "!="))
-    return lambda labels: all((labels.get(name) == value) == equal for name, value, equal in terms)
+    """A label selector as clients write it; raises ``ValueError`` for one that cannot be read."""
+    terms: list[Callable[[Mapping[str, str]], bool]] = []
+    at = 0
+    while at < len(text):
+        found = _TERM.match(text, at)
+        if found is None:
+            raise ValueError(f"unable to parse requirement: {text[at:]!r}")
+        terms.append(_term(found))
+        at = found.end()
+    return lambda labels: all(fits(labels) for fits in terms)
+
+
+def _term(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
+    name = found["name"]
+    if found["sign"] is None and found["word"] is None:
+        return lambda labels: (name in labels) != bool(found["absent"])
+    values = {found["value"]} if found["sign"] else {one.strip() for one in found["values"].split(",")}
+    wanted = found["sign"] != "!=" and found["word"] != "notin"
+    return lambda labels: (labels.get(name) in values) == wanted
 
 
 def _list(kind: str, items: list[dict[str, Any]]) -> web.Response:

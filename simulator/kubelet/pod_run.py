@@ -1,6 +1,5 @@
 """What the containers of one pod share while it lives: its objects, its clocks, and the signals of its end."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from simulator.kubelet.image_reference import ImageReference, InvalidReferenceEr
 from simulator.kubelet.node_context import NodeContext
 from simulator.kubelet.programs import Program, Upstream
 from simulator.kubelet.references import References, mounted_files, read_only_paths
+from simulator.kubelet.signals import Signal, first_of
 
 
 @dataclass
@@ -30,10 +30,10 @@ class PodRun:
 
     def __post_init__(self) -> None:
         self.crash_backoff = Backoff()
-        self.ending = asyncio.Event()
-        self.drained = asyncio.Event()
+        self.ending = Signal()
+        self.drained = Signal()
         self.grace_seconds = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
-        self.ended: dict[str, asyncio.Event] = {}
+        self.ended: dict[str, Signal] = {}
 
     @property
     def namespace(self) -> str:
@@ -53,12 +53,7 @@ class PodRun:
 
     async def pause(self, seconds: float) -> bool:
         """Wait simulated seconds; True when the pod's end cut it short."""
-        try:
-            async with asyncio.timeout(self.node.clock.real_seconds(max(0.0, seconds))):
-                await self.ending.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await first_of((self.ending,), seconds=self.node.clock.real_seconds(max(0.0, seconds)))
 
     async def credentials(self, image: str) -> Credentials:
         """What the pod's pull secrets have for the registry of ``image``; raises ``ApiError``."""

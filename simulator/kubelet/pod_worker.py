@@ -16,6 +16,7 @@ from simulator.kubelet.pod_resize import PodResize
 from simulator.kubelet.pod_run import PodRun
 from simulator.kubelet.pod_status import RESIZE_CONDITIONS, Fate, PodFacts, pod_status
 from simulator.kubelet.references import References
+from simulator.kubelet.signals import Signal
 from simulator.kubelet.volume_setup import VolumeSetup
 from simulator.node_fit import PodRequests, requests_of
 from simulator.resources import PODS
@@ -36,8 +37,8 @@ class PodWorker:
         metadata = pod["metadata"]
         self._name, self._namespace, self._uid = metadata["name"], metadata["namespace"], metadata["uid"]
         self.init, self.regular = initial_states(pod)
-        self._dirty = asyncio.Event()
-        self._deleted = asyncio.Event()
+        self._dirty = Signal()
+        self._deleted = Signal()
         self._written: dict[str, Any] = pod.get("status") or {}
         self._started_at = self._written.get("startTime") or node.clock.timestamp()
         self._over = False
@@ -148,7 +149,7 @@ class PodWorker:
         self._run.ip = self.node.take_address()
         self._dirty.set()
         names = [item.name for item in self.init if role_of(item.spec) == "sidecar"] + [i.name for i in self.regular]
-        self._run.ended = {name: asyncio.Event() for name in names}
+        self._run.ended = {name: Signal() for name in names}
         async with asyncio.TaskGroup() as group:
             if await self._initialize(group):
                 await self._run_regular()
@@ -177,8 +178,12 @@ class PodWorker:
         return True
 
     async def _run_regular(self) -> None:
+        workers = self.workers[len(self.init) :]
+        if len(workers) == 1:  # most pods: they need no task besides their own
+            await workers[0].run()
+            return
         async with asyncio.TaskGroup() as group:
-            for worker in self.workers[len(self.init) :]:
+            for worker in workers:
                 group.create_task(worker.run())
 
     async def _write_changes(self) -> None:

@@ -55,6 +55,8 @@ def larger_consumption(pod: PodWorker, resource: str) -> str:
 
 def beyond_its_limits(pod: PodWorker) -> str:
     """Why it is evicted for what it writes itself; empty when it keeps within its limits (localStorageEviction)."""
+    if not any(state.process.disk_mebibytes for state in _states(pod) if state.process):
+        return ""
     for volume in pod.pod["spec"].get("volumes") or ():
         limit = (volume.get("emptyDir") or {}).get("sizeLimit")
         if limit and _written_to(pod, volume["name"]) * MEBIBYTE > to_bytes(limit):
@@ -80,15 +82,14 @@ def _limit(container: dict[str, Any]) -> str:
 
 def _node_disk(pod: Object, state: ContainerState) -> float:
     """What a container has written to the node: not to a claim's volume, and not to memory."""
-    mount = _mount(state)
-    if state.process is None:
-        return 0.0
+    written = state.process.disk_mebibytes if state.process is not None else 0.0
+    mount = _mount(state) if written else None
     if mount is None:
-        return state.process.disk_mebibytes
+        return written
     volumes: list[dict[str, Any]] = pod["spec"].get("volumes") or []
     volume = next((item for item in volumes if item["name"] == mount), {})
     on_node = "emptyDir" in volume and (volume["emptyDir"] or {}).get("medium") != "Memory"
-    return state.process.disk_mebibytes if on_node else 0.0
+    return written if on_node else 0.0
 
 
 def _written_to(pod: PodWorker, volume: str) -> float:

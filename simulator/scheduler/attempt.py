@@ -4,9 +4,11 @@ Order and codes after pkg/scheduler/apis/config/v1/default_plugins.go and framew
 holds for all nodes (which pods attract or repel, how many are where) is worked out once, when the attempt begins.
 """
 
+from collections.abc import Callable
+
 from simulator.informer import Object
 from simulator.node_fit import PodRequests, requests_of
-from simulator.node_selection import is_blocked, named_nodes, selects
+from simulator.node_selection import is_blocked, named_nodes, node_affinity, selects
 from simulator.scheduler.board import Board, NodeInfo, host_ports
 from simulator.scheduler.pod_affinity import PodAffinity
 from simulator.scheduler.spreading import Spreading
@@ -30,6 +32,8 @@ class Attempt:
         self.affinity = PodAffinity(pod, board, namespaces)
         self.spreading = Spreading(pod, board)
         self._named = named_nodes(pod)
+        self._choosy = bool(pod["spec"].get("nodeSelector") or node_affinity(pod))
+        self._filters = self._needed_filters()
 
     def refusals(self) -> tuple[list[NodeInfo], Refusals]:
         """The nodes that fit, and why the others do not."""
@@ -48,11 +52,16 @@ class Attempt:
 
     def verdict(self, info: NodeInfo) -> Verdict:
         """What the first filter that refuses the node says."""
-        for look in (self._by_node, self._by_room, self.claims.verdict, self.spreading.verdict, self.affinity.verdict):
+        for look in self._filters:
             found = look(info)
-            if not found.fits:
+            if found is not FITS and found.reasons:
                 return found
         return FITS
+
+    def _needed_filters(self) -> tuple[Callable[[NodeInfo], Verdict], ...]:
+        """In their order, without those that let this pod run anywhere: every node is asked for every pod."""
+        parts = (self.claims, self.spreading, self.affinity)
+        return (self._by_node, self._by_room, *(part.verdict for part in parts if part.narrows))
 
     def on(self, info: NodeInfo) -> "Attempt":
         """The same attempt on a board on which one node has changed."""
@@ -64,13 +73,13 @@ class Attempt:
         return self.claims.before
 
     def _by_node(self, info: NodeInfo) -> Verdict:
-        if info.node.get("spec", {}).get("unschedulable") and is_blocked(self.pod, _UNSCHEDULABLE):
+        if info.unschedulable and is_blocked(self.pod, _UNSCHEDULABLE):
             return Verdict(("node(s) were unschedulable",), "NodeUnschedulable")
-        if self.pod["spec"].get("nodeName") not in (None, "", info.name):
+        if (self.pod["spec"].get("nodeName") or info.name) != info.name:
             return Verdict(("node(s) didn't match the requested node name",), "NodeName")
         if info.taints and is_blocked(self.pod, info.taints):
             return Verdict(("node(s) had untolerated taint(s)",), "TaintToleration")
-        if not selects(self.pod, info.node):
+        if self._choosy and not selects(self.pod, info.node):
             return Verdict(("node(s) didn't match Pod's node affinity/selector",), "NodeAffinity")
         return FITS
 
@@ -80,9 +89,20 @@ class Attempt:
         return resources_verdict(self.requests, info)
 
 
+def _leaves_enough(wanted: PodRequests, used: PodRequests, room: PodRequests) -> bool:
+    """Whether there is plainly room; a node may hold more than it has, which is nothing to those that want nothing."""
+    return (
+        wanted.millicores + used.millicores <= room.millicores
+        and wanted.memory_bytes + used.memory_bytes <= room.memory_bytes
+        and wanted.disk_bytes + used.disk_bytes <= room.disk_bytes
+    )
+
+
 def resources_verdict(wanted: PodRequests, info: NodeInfo) -> Verdict:
     """What the node is short of; it is no use to make room if even an empty node were too small."""
     room, used = info.room, info.requested
+    if not wanted.others and len(info.pods) < room.pods and _leaves_enough(wanted, used, room):
+        return FITS
     asked = [
         ("cpu", wanted.millicores, used.millicores, room.millicores),
         ("memory", wanted.memory_bytes, used.memory_bytes, room.memory_bytes),

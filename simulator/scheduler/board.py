@@ -36,6 +36,7 @@ class NodeInfo:
         self.name: str = node["metadata"]["name"]
         self.labels: dict[str, str] = node["metadata"].get("labels") or {}
         self.taints: list[dict[str, Any]] = node.get("spec", {}).get("taints") or []
+        self.unschedulable = bool(node.get("spec", {}).get("unschedulable"))
         self.room = amounts(node.get("status", {}).get("allocatable"))
 
     def add(self, pod: Object) -> None:

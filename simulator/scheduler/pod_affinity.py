@@ -39,6 +39,11 @@ class PodAffinity:
         self._foes = self._counts(self._away, nodes, together=False) if self._away else Counter()
         self._repelled = self._repelling(info for info in nodes if info.repelling)
 
+    @property
+    def narrows(self) -> bool:
+        """Whether a required term, of this pod or of another one, may keep it from a node."""
+        return bool(self._near or self._away or self._repelled)
+
     def verdict(self, info: NodeInfo) -> Verdict:
         """Whether the node is a place that the required terms allow."""
         if self._near and not self._is_near(info):

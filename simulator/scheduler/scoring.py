@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from simulator.informer import Object
-from simulator.node_selection import preference, unwelcome
+from simulator.node_selection import node_affinity, preference, unwelcome
 from simulator.scheduler.attempt import Attempt
 from simulator.scheduler.board import NodeInfo
 from simulator.scheduler.pod_affinity import has_preferences
@@ -20,15 +20,16 @@ def best(attempt: Attempt, fitting: Iterable[NodeInfo], siblings: Iterable[Objec
     """``siblings``: the pods of the same owner, which are spread."""
     board, pod = attempt.board, attempt.pod
     crowds = Counter(other["spec"].get("nodeName", "") for other in siblings)
+    picky = bool(node_affinity(pod))
     near = attempt.affinity.preference(board) if has_preferences(pod) else {}
     crowding = attempt.spreading.crowding(board)
 
     def rank(info: NodeInfo) -> tuple[float, ...]:
         return (
             unwelcome(pod, info.taints) if info.taints else 0,
-            -preference(pod, info.node),
+            -preference(pod, info.node) if picky else 0,
             -near.get(info.name, 0),
-            crowding[info.name],
+            crowding.get(info.name, 0),
             crowds[info.name],
             len(info.pods),
             _taken(attempt, info),

@@ -69,6 +69,11 @@ class Spreading:
         self._soft_rules = [item for item in rules if not _is_hard(item)]
         self._pod = pod
 
+    @property
+    def narrows(self) -> bool:
+        """Whether there is a constraint that keeps the pod from a node."""
+        return bool(self._hard)
+
     def verdict(self, info: NodeInfo) -> Verdict:
         """Whether the pod may be one more on the node."""
         for constraint in self._hard:
@@ -79,7 +84,9 @@ class Spreading:
         return FITS
 
     def crowding(self, board: Board) -> dict[str, int]:
-        """For each node how many there are where it is, by the constraints that only express a wish."""
+        """For each node how many there are where it is, by the constraints that only express a wish; {} without any."""
+        if not self._soft_rules:
+            return {}
         soft = _constraints(self._pod, board, self._soft_rules)
         return {
             info.name: sum(item.counts[info.labels.get(item.key, "")] for item in soft) for info in board.nodes.values()

@@ -68,6 +68,11 @@ class PodVolumes:
         self.before = self._sorted_out()
         self._in_use = self._used_elsewhere(board)
 
+    @property
+    def narrows(self) -> bool:
+        """Whether there is a volume that may keep the pod from a node."""
+        return bool(self._in_use or self._claims.bound or self._claims.delayed)
+
     def verdict(self, info: NodeInfo) -> Verdict:
         """Whether the pod can have its volumes on the node."""
         if self._in_use:

@@ -1,8 +1,11 @@
 """The daemon as a process: how it refuses to start, how it ends, and what the next start takes up."""
 
 import asyncio
+import json
 import signal
+import sys
 import time
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,27 @@ from cli.failures import Exit
 from incidents.changes import ChangeState
 from incidents.incident import Outcome
 from simulator.scenario import apply_break
-from tests.cli.program import Program, run, started
+from tests.cli.program import ENDS_SECONDS, Ended, Program, environment, started
 from tests.world import USER, World, incidents_of
 from tools.clock import Clock
 from tools.store.sqlite import open_store
 
 DRAINED_SECONDS = 10.0
+_FORKS = """
+import json, os, sys
+import app.composition, cli.main, cli.running, stamina
+stamina.set_testing(True, attempts=4)  # as many tries as ever, without the waits between them
+children = []
+for number, arguments in enumerate(json.load(sys.stdin)):
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(f"{number}.err", os.O_WRONLY | os.O_CREAT, 0o600), 2)
+        sys.argv = ["k8s-auto-fixer", *arguments]
+        cli.main.main()
+    children.append(child)
+print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))
+"""
 KEYS = {
     "OPENAI_API_KEY": "sk-a-key-that-must-not-be-shown",
     "TAVILY_API_KEY": "tvly-a-key-that-must-not-be-shown",
@@ -49,8 +67,7 @@ async def test_what_keeps_it_from_starting_is_one_clear_line_and_a_code_of_its_o
         "bad mode": (["--kubeconfig", good, "--mode", "approve"], Exit.SETTING, "--mode"),
         "bad store": (["--kubeconfig", good, "--store", str(folder)], Exit.STORE, "--store FILE"),
     }
-    runs = (run("run", *arguments, home=folder) for arguments, _, _ in cases.values())
-    ended = dict(zip(cases, await asyncio.gather(*runs), strict=True))
+    ended = dict(zip(cases, await _each([arguments for arguments, _, _ in cases.values()], folder), strict=True))
     for name, (_, code, words) in cases.items():
         assert ended[name].code == code, (name, ended[name].err)
         assert len(ended[name].said) == 1, (name, ended[name].err)
@@ -58,6 +75,17 @@ async def test_what_keeps_it_from_starting_is_one_clear_line_and_a_code_of_its_o
         assert "Traceback" not in ended[name].err
         assert "not-a-token" not in ended[name].err
     assert len({item.code for item in ended.values()}) == len(cases)
+
+
+async def _each(runs: list[list[str]], folder: Path) -> list[Ended]:
+    """`run` with each of the arguments, as processes that share the second and more that its imports take."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _FORKS, cwd=folder, env=environment(folder), stdin=PIPE, stdout=PIPE
+    )
+    async with asyncio.timeout(ENDS_SECONDS):
+        out, _ = await process.communicate(json.dumps([["run", *arguments] for arguments in runs]).encode())
+    codes = json.loads(out)
+    return [Ended(code, "", (folder / f"{number}.err").read_text()) for number, code in enumerate(codes)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -4,7 +4,7 @@ Every check states its facts literally, as a kube-apiserver, kube-controller-man
 release in tests/control_plane/go.mod gave them. Where the embedded side differs, it is wrong: such checks are
 listed in `differences` and fail there strictly, so that none can be forgotten.
 
-`pytest tests/conformance` runs the embedded side, `pytest -m control_plane tests/conformance` the real one.
+`make test-conformance` runs the embedded side, `make test-control-plane` the real one among other things.
 """
 
 import pytest

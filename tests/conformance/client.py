@@ -29,6 +29,7 @@ _GROUPS = {
     "networking.k8s.io/v1": ("ingresses", "networkpolicies"),
     "coordination.k8s.io/v1": ("leases",),
     "discovery.k8s.io/v1": ("endpointslices",),
+    "autoscaling/v1": ("horizontalpodautoscalers.v1",),
     "rbac.authorization.k8s.io/v1": ("roles", "rolebindings"),
     "events.k8s.io/v1": ("events.events.k8s.io",),
 }

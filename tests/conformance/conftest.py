@@ -12,14 +12,12 @@ from uuid import uuid4
 import pytest
 
 from tests.control_plane.build import find_binaries
-from tests.control_plane.conftest import control_plane
 
 from .client import Api
 from .differences import KNOWN_DIFFERENCES
 from .kubectl import Kubectl
 from .sides import Side, embedded_side, real_side
 
-__all__ = ["control_plane"]
 _HERE = Path(__file__).resolve().parent
 
 
@@ -64,7 +62,10 @@ def _key(item: pytest.Function) -> str:
 
 @pytest.fixture(
     scope="session",
-    params=[pytest.param("embedded"), pytest.param("real", marks=pytest.mark.control_plane)],
+    params=[
+        pytest.param("embedded", marks=pytest.mark.conformance),
+        pytest.param("real", marks=pytest.mark.control_plane),
+    ],
 )
 def side(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
     """A running cluster, one of either kind a session."""

@@ -157,3 +157,69 @@ def test_nobody_gives_more_than_they_have(api: Api) -> None:
         '{APIGroups:["*"], Resources:["*"], Verbs:["*"]}'
     )
     expect_refusal(answer, 403, said)
+
+
+def _boss(api: Api, role: str = "admin") -> dict[str, str]:
+    """The headers of somebody who has that ClusterRole in the namespace, once it counts."""
+    body = {
+        "metadata": {"name": f"boss-{role}"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "User", "name": "boss"}],
+    }
+    api.create("rolebindings", body).ok()
+    headers = {"Impersonate-User": "boss"}
+    api.eventually(lambda: api.request("GET", api.at("roles"), headers=headers).code == 200)
+    return headers
+
+
+GRANTING = 'user "boss" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n'
+
+
+def test_what_is_not_held_is_told_in_order_and_once_a_thing(api: Api) -> None:
+    rules = [
+        {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["watch"], "resourceNames": ["b", "a"]},
+        {"apiGroups": ["x.example"], "resources": ["things"], "verbs": ["*"]},
+    ]
+    answer = api.request("POST", api.at("roles"), {"metadata": {"name": "r"}, "rules": rules}, headers=_boss(api))
+    told = [
+        '{APIGroups:[""], Resources:["nodes"], ResourceNames:["a"], Verbs:["watch"]}',
+        '{APIGroups:[""], Resources:["nodes"], ResourceNames:["b"], Verbs:["watch"]}',
+        '{APIGroups:[""], Resources:["nodes"], Verbs:["get" "list"]}',
+        '{APIGroups:["x.example"], Resources:["things"], Verbs:["*"]}',
+    ]
+    expect_refusal(answer, 403, f'roles.{RBAC} "r" is forbidden: {GRANTING}' + "\n".join(told))
+
+
+def test_a_role_that_one_holds_can_be_bound_and_no_other(api: Api) -> None:
+    headers = _boss(api)
+    body = {
+        "metadata": {"name": "b"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "User", "name": "friend"}],
+    }
+    answer = api.request("POST", api.at("rolebindings"), body, headers=headers)
+    told = '{APIGroups:["*"], Resources:["*"], Verbs:["*"]}\n{NonResourceURLs:["*"], Verbs:["*"]}'
+    expect_refusal(answer, 403, f'rolebindings.{RBAC} "b" is forbidden: {GRANTING}{told}')
+    body["roleRef"] = {"apiGroup": RBAC, "kind": "Role", "name": "absent"}
+    answer = api.request("POST", api.at("rolebindings"), body, headers=headers)
+    expect_refusal(answer, 404, f'rolebindings.{RBAC} "absent" not found')
+    body["roleRef"] = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"}
+    api.request("POST", api.at("rolebindings"), body, headers=headers).ok()
+
+
+def test_who_may_escalate_or_bind_may_give_more(api: Api) -> None:
+    headers = _boss(api)
+    rules = [
+        {"apiGroups": [RBAC], "resources": ["roles"], "verbs": ["escalate"]},
+        {"apiGroups": [RBAC], "resources": ["clusterroles"], "verbs": ["bind"], "resourceNames": ["cluster-admin"]},
+    ]
+    api.create("roles", {"metadata": {"name": "more"}, "rules": rules}).ok()
+    subjects = [{"kind": "User", "name": "boss"}]
+    role = {"apiGroup": RBAC, "kind": "Role", "name": "more"}
+    api.create("rolebindings", {"metadata": {"name": "more"}, "roleRef": role, "subjects": subjects}).ok()
+    every = {"metadata": {"name": "all"}, "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
+    api.eventually(lambda: api.request("POST", api.at("roles"), every, headers=headers).code == 201)
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
+    body = {"metadata": {"name": "b"}, "roleRef": role, "subjects": subjects}
+    api.request("POST", api.at("rolebindings"), body, headers=headers).ok()

@@ -1,6 +1,9 @@
-"""Who else has a say in a create: quotas, limit ranges, pod security, service accounts, priorities."""
+"""Who else has a say in a create: quotas, limit ranges, pod security, service accounts, priorities, runtime classes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -195,3 +198,52 @@ def test_nothing_is_created_in_a_namespace_that_ends(api: Api) -> None:
             "field": "metadata.namespace",
         }
     ]
+
+
+@pytest.fixture
+def runtime_class(api: Api) -> Iterator[str]:
+    """A class with an overhead, a node selector and a toleration."""
+    path, name = "/apis/node.k8s.io/v1/runtimeclasses", api.namespace
+    body = {
+        "metadata": {"name": name},
+        "handler": "heavy",
+        "overhead": {"podFixed": {"cpu": "100m"}},
+        "scheduling": {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "heavy", "operator": "Exists"}]},
+    }
+    api.request("POST", path, body).ok()
+    yield name
+    api.request("DELETE", f"{path}/{name}")
+
+
+def test_a_runtime_class_adds_what_it_costs_and_where_it_runs(api: Api, runtime_class: str) -> None:
+    spec = api.create("pods", pod(runtimeClassName=runtime_class), dryRun="All").ok()["spec"]
+    assert (spec["overhead"], spec["nodeSelector"]) == ({"cpu": "100m"}, {"disk": "fast"})
+    assert spec["tolerations"][-1] == {"key": "heavy", "operator": "Exists"}
+    assert len(spec["tolerations"]) == 3
+    api.create("pods", pod(runtimeClassName=runtime_class, overhead={"cpu": "0.1"}), dryRun="All").ok()
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        (
+            {"nodeSelector": {"disk": "slow"}},
+            "conflict: runtimeClass.scheduling.nodeSelector[disk] = fast; pod.spec.nodeSelector[disk] = slow",
+        ),
+        ({"overhead": {"cpu": "1"}}, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"),
+    ],
+    ids=["selector", "overhead"],
+)
+def test_a_pod_that_contradicts_its_runtime_class_is_forbidden(
+    api: Api, runtime_class: str, spec: dict[str, Any], why: str
+) -> None:
+    answer = api.create("pods", pod("a", runtimeClassName=runtime_class, **spec), dryRun="All")
+    expect_refusal(answer, 403, f'pods "a" is forbidden: {why}')
+
+
+def test_without_a_runtime_class_there_is_no_overhead(api: Api) -> None:
+    answer = api.create("pods", pod("a", runtimeClassName="absent"))
+    expect_refusal(answer, 403, 'pods "a" is forbidden: pod rejected: RuntimeClass "absent" not found')
+    answer = api.create("pods", pod("a", overhead={"cpu": "1"}))
+    why = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+    expect_refusal(answer, 403, f'pods "a" is forbidden: {why}')

@@ -290,3 +290,38 @@ def test_a_fraction_of_a_byte_is_warned_about(api: Api) -> None:
         '299 - "spec.containers[0].resources.requests[memory]: fractional byte value \\"500m\\" is invalid, '
         'must be an integer"'
     )
+
+
+@pytest.mark.parametrize(
+    ("resource", "spec", "shown"),
+    [
+        ("resourcequotas", {"hard": {"cpu": "0.0001"}}, {"hard": {"cpu": "1m"}}),
+        (
+            "limitranges",
+            {"limits": [{"type": "Pod", "max": {"cpu": "123456789n"}}]},
+            {"limits": [{"type": "Pod", "max": {"cpu": "124m"}}]},
+        ),
+    ],
+)
+def test_lists_of_resources_know_no_finer_parts_than_thousandths(
+    api: Api, resource: str, spec: Any, shown: Any
+) -> None:
+    assert _made(api, resource, {"metadata": {"name": "n"}, "spec": spec})["spec"] == shown
+
+
+def test_an_autoscaler_that_says_a_part_of_its_behaviour_gets_the_rest(api: Api) -> None:
+    target = {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"}
+    stated = {"scaleUp": {"stabilizationWindowSeconds": 5}}
+    body = {
+        "metadata": {"name": "n"},
+        "spec": {"scaleTargetRef": target, "maxReplicas": 3, "behavior": stated},
+    }
+    doubled = {"type": "Percent", "value": 100, "periodSeconds": 15}
+    assert _made(api, "horizontalpodautoscalers", body)["spec"]["behavior"] == {
+        "scaleUp": {
+            "stabilizationWindowSeconds": 5,
+            "selectPolicy": "Max",
+            "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}, doubled],
+        },
+        "scaleDown": {"selectPolicy": "Max", "policies": [doubled]},
+    }

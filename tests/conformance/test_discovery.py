@@ -178,3 +178,13 @@ def test_a_strategic_patch_needs_a_built_in_kind(api: Api) -> None:
         kind = "application/strategic-merge-patch+json"
         answer = api.request("PATCH", f"{path}/w", {"spec": {"size": 2}}, content_type=kind)
         assert (answer.code, answer.body["reason"]) == (415, "UnsupportedMediaType")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_groups_are_shown_whatever_the_method_is_and_versions_are_not(api: Api, method: str) -> None:
+    assert api.request(method, "/apis", {}).ok()["kind"] == "APIGroupList"
+    assert api.request(method, "/apis/apps", {}).ok()["name"] == "apps"
+    for path in ("/api", "/api/v1", "/apis/apps/v1", "/version"):
+        expect_refusal(
+            api.request(method, path, {}), 405, "the server does not allow this method on the requested resource"
+        )

@@ -50,6 +50,65 @@ def test_an_event_is_seen_through_both_groups(api: Api) -> None:
     assert (found["note"], found["regarding"]["name"], found["deprecatedCount"]) == ("m", "it", 1)
 
 
+NEW = "events.events.k8s.io"
+
+
+def _new_event(api: Api, **fields: Any) -> Any:
+    return {
+        "metadata": {"name": "n"}, "regarding": {"kind": "Pod", "name": "it", "namespace": api.namespace},
+        "reason": "R", "note": "n", "type": "Warning", "action": "Doing", "reportingController": "x.y/z",
+        "reportingInstance": "i", "eventTime": "2030-01-01T00:00:00.123456Z", **fields,
+    }  # fmt: skip
+
+
+def test_an_event_of_the_newer_group_is_a_core_event_too(api: Api) -> None:
+    made = api.create(NEW, _new_event(api)).ok()
+    assert (made["deprecatedSource"], made["deprecatedFirstTimestamp"]) == ({}, None)
+    found = api.get("events", "n").ok()
+    assert (found["apiVersion"], found["message"], found["involvedObject"]["name"]) == ("v1", "n", "it")
+    assert (found["reportingComponent"], found["source"], found["eventTime"]) == ("x.y/z", {}, made["eventTime"])
+    api.delete(NEW, "n").ok()
+    assert api.get("events", "n").code == 404
+
+
+def test_each_group_has_its_own_names_to_select_by_and_watch(api: Api) -> None:
+    api.create(NEW, _new_event(api)).ok()
+    for selector in ("regarding.name=it", "reportingController=x.y/z", "reason=R,type=Warning"):
+        assert [one["note"] for one in api.get(NEW, fieldSelector=selector).ok()["items"]] == ["n"]
+    answer = api.get(NEW, fieldSelector="involvedObject.name=it")
+    assert (answer.code, answer.body["message"]) == (400, "field label not supported: involvedObject.name")
+    [seen] = api.watch(api.at(NEW), 1, fieldSelector="metadata.name=n")
+    assert (seen["object"]["apiVersion"], seen["object"]["note"]) == ("events.k8s.io/v1", "n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"action": ""}, "action: Required value"),
+        ({"eventTime": None}, "eventTime: Required value"),
+        ({"type": "X"}, 'type: Invalid value: "": has invalid value: X'),
+        ({"deprecatedCount": 1}, 'count: Invalid value: "": needs to be unset'),
+        (
+            {"series": {"count": 1, "lastObservedTime": "2030-01-01T00:00:00.000000Z"}},
+            'series.count: Invalid value: "": should be at least 2',
+        ),
+    ],
+)
+def test_the_newer_group_is_strict(api: Api, fields: Any, said: str) -> None:
+    answer = api.create(NEW, _new_event(api, **fields))
+    assert (answer.code, answer.body["message"]) == (422, f'Event "n" is invalid: {said}')
+
+
+def test_what_the_newer_group_reports_does_not_change(api: Api) -> None:
+    api.create(NEW, _new_event(api)).ok()
+    answer = api.patch(NEW, "n", {"note": "other"})
+    said = 'Event "n" is invalid: message: Invalid value: "other": field is immutable'
+    assert (answer.code, answer.body["message"]) == (422, said)
+    series = {"count": 2, "lastObservedTime": "2030-01-01T00:00:00.000000Z"}
+    assert api.patch(NEW, "n", {"series": series}).ok()["series"] == series
+    assert api.patch("events", "n", {"message": "other"}).ok()["message"] == "other"
+
+
 def _reasons(api: Api, name: str) -> list[str]:
     return sorted({event["reason"] for event in api.events_about(name)})
 

@@ -42,6 +42,26 @@ def test_label_selectors(api: Api, selector: str, names: list[str]) -> None:
     ("query", "message"),
     [
         ({"labelSelector": "a in (b"}, "unable to parse requirement: found '', expected: ',' or ')'"),
+        ({"labelSelector": "a in b"}, "unable to parse requirement: found 'b' expected: '('"),
+        ({"labelSelector": "a b"}, "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ({"labelSelector": "a=b=c"}, "found '=', expected: ',' or 'end of string'"),
+        ({"labelSelector": "a,"}, "found '', expected: identifier after ','"),
+        ({"labelSelector": "=a"}, "found '=', expected: !, identifier, or 'end of string'"),
+        (
+            {"labelSelector": "/a"},
+            'unable to parse requirement: <nil>: Invalid value: "/a": prefix part must be non-empty',
+        ),
+        (
+            {"labelSelector": "a>x"},
+            (
+                "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, "
+                "the value must be an integer"
+            ),
+        ),
+        (
+            {"fieldSelector": "metadata.name=a=b"},
+            "invalid field selector: unescaped character in value: 61",
+        ),
         (
             {"fieldSelector": "data.x=1"},
             '"data.x" is not a known field selector: only "metadata.name", "metadata.namespace"',

@@ -41,6 +41,21 @@ PARKED: dict[str, Any] = {"schedulerName": "nobody"}
         pytest.param(
             [{"op": "test", "path": "/metadata/annotations", "value": None}], {"a": "1", "b": "2"}, id="no map is null"
         ),
+        pytest.param(
+            [{"op": "copy", "from": "/data/absent", "path": "/data/c"}],
+            {"a": "1", "b": "2", "c": ""},
+            id="a copy of what is absent is null",
+        ),
+        pytest.param(
+            [{"op": "move", "from": "x/data/a", "path": "y/data/c"}],
+            {"b": "2", "c": "1"},
+            id="what stands before the first slash is not looked at",
+        ),
+        pytest.param(
+            [{"op": "replace", "path": "", "value": {**config_map(z="9"), "apiVersion": "v1", "kind": "ConfigMap"}}],
+            {"z": "9"},
+            id="replace of the whole document",
+        ),
     ],
 )
 def test_a_json_patch_applies(api: Api, operations: list[Any], data: dict[str, str] | None) -> None:
@@ -67,6 +82,11 @@ def test_a_json_patch_applies(api: Api, operations: list[Any], data: dict[str, s
             {"op": "test", "path": "/metadata/annotations/absent", "value": None}, id="a test below what is absent"
         ),
         pytest.param({"op": "add", "path": "/metadata/annotations/a", "value": "1"}, id="adding below what is absent"),
+        pytest.param({"op": "add", "path": "", "value": {"data": {}}}, id="adding the whole document"),
+        pytest.param({"op": "remove", "path": ""}, id="removing the whole document"),
+        pytest.param({"op": "copy", "from": "", "path": "/data/c"}, id="a copy of the whole document"),
+        pytest.param({"op": "copy", "from": "/data", "path": ""}, id="a copy to the whole document"),
+        pytest.param({"op": "test", "path": "data", "value": None}, id="a path without a slash"),
     ],
 )
 def test_a_json_patch_is_rejected_without_a_word_why(api: Api, operation: Any) -> None:
@@ -102,6 +122,25 @@ def test_a_json_patch_reaches_into_lists(api: Api) -> None:
             id="a list for an object",
         ),
         pytest.param("[1", MERGE, "error decoding patch: unexpected end of JSON input", id="no JSON"),
+        pytest.param("[1", STRATEGIC, "unexpected end of JSON input", id="no JSON for a strategic merge"),
+        pytest.param(
+            "nope",
+            JSON_PATCH,
+            "error decoding patch: invalid character 'o' in literal null (expecting 'u')",
+            id="a word",
+        ),
+        pytest.param(
+            [{"op": "add", "path": 3}],
+            JSON_PATCH,
+            "error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.path of type string",
+            id="a number for a path",
+        ),
+        pytest.param(
+            {"metadata": None},
+            MERGE,
+            "the name of the object (settings based on URL) was undeterminable: name must be provided",
+            id="no name",
+        ),
         pytest.param(
             {"metadata": {"name": "other"}},
             MERGE,
@@ -113,6 +152,50 @@ def test_a_json_patch_reaches_into_lists(api: Api) -> None:
 def test_a_patch_that_makes_no_sense_is_a_bad_request(api: Api, body: Any, content_type: str, message: str) -> None:
     api.create(MAPS, config_map(a="1")).ok()
     expect_refusal(api.patch(MAPS, "settings", body, content_type), 400, message)
+
+
+SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "Nope"}, f'no kind "Nope" is registered for version "v1" {SCHEME}'),
+        ({"apiVersion": "v9"}, f'no kind "ConfigMap" is registered for version "v9" {SCHEME}'),
+        (
+            {"apiVersion": "apps/v1", "kind": "Deployment"},
+            "converting (v1.Deployment) to (core.ConfigMap): unknown conversion",
+        ),
+        ({"kind": "Secret"}, "illegal base64 data at input byte 0"),
+        ({"apiVersion": "a/b/c"}, "unexpected GroupVersion string: a/b/c"),
+        (
+            {"kind": 3},
+            (
+                "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind "
+                "of type string"
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize("content_type", [MERGE, JSON_PATCH])
+def test_a_patch_cannot_make_another_kind_of_an_object(
+    api: Api, change: dict[str, Any], message: str, content_type: str
+) -> None:
+    api.create(MAPS, config_map(a="1")).ok()
+    operations = [{"op": "replace", "path": f"/{key}", "value": value} for key, value in change.items()]
+    answer = api.patch(MAPS, "settings", change if content_type == MERGE else operations, content_type)
+    assert answer.code == 422
+    assert answer.body["message"].startswith(' "" is invalid: patch: Invalid value: "{')
+    assert answer.body["message"].endswith(f'}}": {message}')
+
+
+def test_what_a_strategic_patch_says_of_the_kind_does_not_count(api: Api) -> None:
+    api.create(MAPS, config_map(a="1")).ok()
+    patch = {"apiVersion": "apps/v9", "kind": "Nope", "data": {"b": "2"}}
+    found = api.patch(MAPS, "settings", patch, STRATEGIC).ok()
+    assert (found["apiVersion"], found["kind"], found["data"]) == ("v1", "ConfigMap", {"a": "1", "b": "2"})
+    answer = api.patch(MAPS, "settings", {"kind": 3}, STRATEGIC)
+    expect_refusal(answer, 422, ' "" is invalid: patch: Invalid value: "map[kind:3]": cannot convert int64 to string')
 
 
 def test_a_patch_to_a_wrong_type_is_invalid(api: Api) -> None:
@@ -173,6 +256,35 @@ def test_a_strategic_patch_puts_new_list_items_first(api: Api) -> None:
     api.create("deployments", deployment("web", container("a"), replicas=0)).ok()
     answer = api.patch("deployments", "web", _containers(container("new")), STRATEGIC)
     assert [one["name"] for one in _spec(answer)["containers"]] == ["new", "a"]
+
+
+@pytest.mark.parametrize(
+    ("patched", "order", "expected"),
+    [
+        (["x", "b"], None, ["x", "a", "b"]),
+        (["b", "x", "a"], None, ["b", "x", "a"]),
+        (["x"], ["a", "x"], ["a", "x", "b"]),
+        (["x"], ["x", "b"], ["x", "a", "b"]),
+        ([], ["b", "a"], ["b", "a"]),
+    ],
+)
+def test_a_patch_orders_what_it_names_among_what_it_does_not(
+    api: Api, patched: list[str], order: list[str] | None, expected: list[str]
+) -> None:
+    api.create("deployments", deployment("web", container("a"), container("b"), replicas=0)).ok()
+    stated = {"$setElementOrder/containers": [{"name": name} for name in order]} if order else {}
+    answer = api.patch("deployments", "web", _containers(*map(container, patched), **stated), STRATEGIC)
+    assert [one["name"] for one in _spec(answer)["containers"]] == expected
+
+
+def test_a_patch_out_of_its_own_order_is_refused(api: Api) -> None:
+    api.create("deployments", deployment("web", container("a"), replicas=0)).ok()
+    stated = {"$setElementOrder/containers": [{"name": "a"}]}
+    answer = api.patch("deployments", "web", _containers({"name": "x", "image": "i"}, **stated), STRATEGIC)
+    assert answer.code == 500
+    assert answer.body["message"] == (
+        "The order in patch list:\n[map[image:i name:x]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n"
+    )
 
 
 def test_the_order_of_a_strategic_patch_can_be_stated(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,22 @@ AS_MAP = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: '
             "the object provided is unrecognized (must be of type ConfigMap): "
             "couldn't get version/kind; json parse error: unexpected end of JSON input ({)",
             id="not JSON",
+        ),
+        pytest.param(
+            MAPS,
+            "[1]",
+            "the object provided is unrecognized (must be of type ConfigMap): "
+            "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type "
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } '
+            "(5b315d)",
+            id="a list",
+        ),
+        pytest.param(
+            MAPS,
+            '{"apiVersion": "v9", "kind": "ConfigMap"}',
+            'ConfigMap in version "v9" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version '
+            '"v9" in scheme "pkg/runtime/scheme.go:111"',
+            id="a version that is none",
         ),
         pytest.param(
             MAPS,
@@ -209,3 +226,85 @@ def test_an_apply_patch_needs_a_manager_and_force_needs_an_apply_patch(api: Api)
     expect_refusal(answer, 422, where + "force: Forbidden: may not be specified for non-apply patch")
     answer = api.patch(MAPS, "settings", [], JSON_PATCH, force="true")
     expect_refusal(answer, 422, where + "force: Forbidden: may not be specified for non-apply patch")
+
+
+def test_without_a_namespace_nothing_is_deleted_at_once(api: Api) -> None:
+    answer = api.request("DELETE", f"/api/v1/{MAPS}")
+    expect_refusal(answer, 405, "the server does not allow this method on the requested resource")
+
+
+def test_a_new_node_is_tainted_until_it_is_ready(api: Api) -> None:
+    body = {"metadata": {"name": "newcomer"}, "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}
+    made = api.request("POST", "/api/v1/nodes", body, query={"dryRun": "All"}).ok()
+    assert [one["key"] for one in made["spec"]["taints"]] == ["a", "node.kubernetes.io/not-ready"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("soon", 'invalid duration "soon"'),
+        ("5", 'missing unit in duration "5"'),
+        ("1h30", 'missing unit in duration "1h30"'),
+        ("5x", 'unknown unit "x" in duration "5x"'),
+        ("--1s", 'invalid duration "--1s"'),
+    ],
+)
+def test_a_timeout_that_is_no_duration_is_a_bad_request(api: Api, asked: str, why: str) -> None:
+    answer = api.get(MAPS, timeout=asked)
+    expect_refusal(answer, 400, f"invalid timeout specified in the request URL - time: {why}")
+
+
+@pytest.mark.parametrize("asked", ["0", "-1s", "5m", "1m30.5s"])
+def test_a_timeout_that_is_none_or_too_long_is_the_servers_own(api: Api, asked: str) -> None:
+    api.get(MAPS, timeout=asked).ok()
+
+
+def test_what_is_not_done_in_time_is_not_done_later(api: Api) -> None:
+    answer = api.create(MAPS, config_map("late"), timeout="1ns")
+    assert (answer.code, answer.headers["content-type"]) == (504, "text/plain; charset=utf-8")
+    assert json.loads(answer.body) == {
+        "metadata": {},
+        "status": "Failure",
+        "message": "Timeout: request did not complete within the allotted timeout",
+        "reason": "Timeout",
+        "details": {},
+        "code": 504,
+    }
+    api.create(MAPS, config_map("next")).ok()
+    assert api.get(MAPS, "late").code == 404
+
+
+def test_a_watch_has_no_timeout(api: Api) -> None:
+    api.create(MAPS, config_map()).ok()
+    assert api.watch(api.at(MAPS), 1, timeout="1ns")
+
+
+@pytest.mark.parametrize(
+    ("selector", "why"),
+    [
+        ("a=" + "b" * 64, f'values[0][a]: Invalid value: "{"b" * 64}": must be no more than 63 bytes'),
+        ("b" * 64, f'<nil>: Invalid value: "{"b" * 64}": name part must be no more than 63 bytes'),
+        (
+            "y" * 254 + "/b",
+            f'<nil>: Invalid value: "{"y" * 254}/b": prefix part must be no more than 253 bytes',
+        ),
+    ],
+    ids=["value", "name", "prefix"],
+)
+def test_a_selector_is_counted_in_bytes(api: Api, selector: str, why: str) -> None:
+    expect_refusal(api.get(MAPS, labelSelector=selector), 400, f"unable to parse requirement: {why}")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("a", 0), ("MTIz12", 4), ("MTIz12=", 7), ("MTI=x", 4), ("M=", 1), ("ab=c", 2), ("MT z", 2)]
+)
+def test_what_is_no_base64_is_told_by_its_place(api: Api, text: str, place: int) -> None:
+    answer = api.create("secrets", {"metadata": {"name": "s"}, "data": {"a": text}})
+    assert answer.code == 400
+    assert answer.body["message"].endswith(f"illegal base64 data at input byte {place}")
+
+
+@pytest.mark.parametrize(("text", "kept"), [("MT\nIz", "MTIz"), ("MTIz12==", "MTIz1w==")])
+def test_base64_is_kept_as_its_bytes_are_written(api: Api, text: str, kept: str) -> None:
+    made = api.create("secrets", {"metadata": {"name": "s"}, "data": {"a": text}}).ok()
+    assert made["data"] == {"a": kept}

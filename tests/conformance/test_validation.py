@@ -346,3 +346,30 @@ TARGET = {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"}
 )
 def test_it_is_invalid(api: Api, resource: str, body: Any, message: str) -> None:
     expect_refusal(api.create(resource, body, dryRun="All"), 422, message)
+
+
+def test_an_address_is_given_out_once(api: Api) -> None:
+    address = api.create("services", service("one")).ok()["spec"]["clusterIP"]
+    answer = api.create("services", service("two", clusterIP=address))
+    why = f"failed to allocate IP {address}: provided IP is already allocated"
+    expect_refusal(answer, 422, f'Service "two" is invalid: spec.clusterIPs: Invalid value: ["{address}"]: {why}')
+
+
+def test_a_node_port_is_of_the_range_and_given_out_once(api: Api) -> None:
+    def with_port(name: str, number: int) -> Any:
+        return service(name, type="NodePort", ports=[{"port": 80, "nodePort": number}])
+
+    said = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+    refused = 'Service "one" is invalid: spec.ports[0].nodePort: Invalid value: '
+    expect_refusal(api.create("services", with_port("one", 80)), 422, f"{refused}80: {said}")
+    [port] = api.create("services", service("two", type="NodePort")).ok()["spec"]["ports"]
+    taken = port["nodePort"]
+    answer = api.create("services", with_port("one", taken))
+    expect_refusal(answer, 422, f"{refused}{taken}: provided port is already allocated")
+
+
+def test_annotations_are_a_quarter_of_a_mebibyte_at_most(api: Api) -> None:
+    body = {"metadata": {"name": "n", "annotations": {"a": "x" * 262144}}}
+    answer = api.create("configmaps", body, dryRun="All")
+    said = "metadata.annotations: Too long: may not be more than 262144 bytes"
+    expect_refusal(answer, 422, f'ConfigMap "n" is invalid: {said}')

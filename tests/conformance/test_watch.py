@@ -89,6 +89,24 @@ def test_the_old_watch_path_still_works(api: Api) -> None:
     assert _seen(api.watch(path, 1, **MINE)) == [("ADDED", "a")]
 
 
+def test_the_old_watch_path_of_one_object_watches_that_alone(api: Api) -> None:
+    _fill(api, "a", "b")
+    path = f"/api/v1/watch/namespaces/{api.namespace}/configmaps/b"
+    assert _seen(api.watch(path, 1)) == [("ADDED", "b")]
+    answer = api.request("GET", path, query={"fieldSelector": "metadata.name=a"})
+    assert (answer.code, answer.body["message"]) == (400, "fieldSelector metadata.name doesn't match requested name")
+    assert api.request("DELETE", path).code == 405
+
+
+def test_a_pod_on_no_node_is_marked_before_it_goes(api: Api) -> None:
+    version = api.get("pods").ok()["metadata"]["resourceVersion"]
+    api.create("pods", pod("web", schedulerName="nobody")).ok()
+    api.delete("pods", "web").ok()
+    events = api.watch(api.at("pods"), 3, resourceVersion=version)
+    graces = [event["object"]["metadata"].get("deletionGracePeriodSeconds") for event in events]
+    assert ([event["type"] for event in events], graces) == (["ADDED", "MODIFIED", "DELETED"], [None, 0, 0])
+
+
 def test_it_ends_after_its_time(api: Api) -> None:
     _fill(api, "a")
     assert _seen(api.watch(api.at(MAPS), timeoutSeconds="1", **MINE)) == [("ADDED", "a")]

@@ -1,34 +1,22 @@
-"""The control plane of this test session, and a namespace of its own for each test."""
+"""A namespace of its own for each test on the session's control plane, and which scenarios this session plays."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
-from .build import FOLDER_SETTING, find_binaries, kubernetes_version
+from simulator.scenario import load_scenarios
+from tests.prove.sample import SEED_SETTING, one_per_family, seed
+
 from .harness import ControlPlane
 
 
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Started once a session; its logs stay in pytest's own temporary folder. Builds nothing.
-
-    Where the programs are missing the test is skipped, but fails under CI: there a skip would go unseen.
-    """
-    binaries = find_binaries(os.environ)
-    if binaries is None:
-        reason = (
-            f"no programs of Kubernetes {kubernetes_version()} here: run `make control-plane` (needs Go), "
-            f"or set {FOLDER_SETTING} to a folder that has them"
-        )
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with ControlPlane(binaries, folder=tmp_path_factory.mktemp("control-plane")) as running:
-        yield running
+def pytest_report_header() -> str:
+    """How to repeat this session's draw."""
+    drawn = one_per_family(load_scenarios(), seed=seed())
+    return f"scenarios: {SEED_SETTING}={seed()} draws {', '.join(item.name for item in drawn)}"
 
 
 @pytest.fixture

@@ -193,7 +193,7 @@ class TestMerging:
         (
             settings() | {"foo": 1}, {"fieldManager": "m"}, 500,
             (
-                "failed to create typed patch object (/settings; v1, Kind=ConfigMap): .foo: field not "
+                "failed to create typed patch object (/settings; /v1, Kind=ConfigMap): .foo: field not "
                 "declared in schema"
             ),
         ),

@@ -36,7 +36,7 @@ FULL = container(
 )
 VOLUMES = [
     {"name": "v", "configMap": {"name": "c"}},
-    {"name": "p", "projected": {"sources": [{"configMap": {}}]}},
+    {"name": "p", "projected": {"sources": [{"configMap": {"name": "c"}}]}},
 ]
 SERVICE = {
     "metadata": {"name": "web"},

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from simulator import EmbeddedCluster
-from tests.simulator.conftest import CONFIG_MAPS, DEPLOYMENTS, PODS, Api, config_map, deployment
+from tests.simulator.conftest import CONFIG_MAPS, DEPLOYMENTS, NO_CERTIFICATES, PODS, Api, config_map, deployment
 
 CUT = (httpx.RemoteProtocolError, httpx.ReadError)
 
@@ -106,6 +106,29 @@ class TestConnections:
         assert api.http.get(PODS).status_code == 200
         assert time.monotonic() - begin >= 0.2
 
+    @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+    def test_what_is_delayed_past_its_time_is_answered_with_504_and_not_done(self, api: Api, method: str) -> None:
+        api.create(CONFIG_MAPS, config_map("a"))
+        before = api.get(f"{CONFIG_MAPS}/a")
+        path = CONFIG_MAPS if method == "POST" else f"{CONFIG_MAPS}/a"
+        headers = {"Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json"}
+        body = {"POST": orjson.dumps(config_map("b")), "PATCH": b'{"data":{"x":"y"}}'}.get(method)
+        fault = api.server.faults.delay(3600)
+        answer = api.http.request(method, path, params={"timeout": "20ms"}, content=body, headers=headers)
+        assert (answer.status_code, answer.json()["reason"], fault.hits) == (504, "Timeout", 1)
+        assert api.server.log.records()[-1].code == 504
+        assert api.get(f"{CONFIG_MAPS}/a") == before
+        assert api.get(f"{CONFIG_MAPS}/b")["code"] == 404
+
+    def test_a_delayed_write_whose_client_has_gone_is_not_done(self, api: Api) -> None:
+        fault = api.server.faults.delay(0.3, verb="create")
+        with pytest.raises(httpx.ReadTimeout):
+            api.http.post(CONFIG_MAPS, json=config_map("gone"), timeout=0.05)
+        answer = api.http.post(CONFIG_MAPS, json=config_map("stays"), params={"timeout": "60s"})
+        api.server.faults.delay(0.3, verb="get")
+        assert (answer.status_code, fault.hits) == (201, 1)
+        assert api.get(f"{CONFIG_MAPS}/gone")["code"] == 404
+
     def test_an_unknown_moment_is_an_error(self, api: Api) -> None:
         with pytest.raises(ValueError, match="before, after or half"):
             api.server.faults.cut("never")  # type: ignore[arg-type]
@@ -178,7 +201,7 @@ def test_a_whole_cluster_gets_over_its_faults() -> None:
         cluster.faults.refuse(503, user="system:*", every=7, times=10)
         cluster.faults.cut("after", user="system:*", verb="update", every=5, times=5)
         headers = {"Authorization": f"Bearer {cluster.admin_token}"}
-        with httpx.Client(base_url=cluster.server, headers=headers) as http:
+        with httpx.Client(base_url=cluster.server, headers=headers, verify=NO_CERTIFICATES) as http:
             body = deployment(replicas=2)
             assert http.post(DEPLOYMENTS, content=orjson.dumps(body)).status_code == 201
             cluster.faults.drop_watches()

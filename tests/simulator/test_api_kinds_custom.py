@@ -88,7 +88,7 @@ class TestDefinitions:
     @pytest.mark.usefixtures("served")
     def test_another_server_knows_nothing_of_it(self) -> None:
         with serving() as other:
-            assert other.get(WIDGETS)["code"] == 404
+            assert other.http.get(WIDGETS).text == "404 page not found\n"
 
     @pytest.mark.parametrize(
         ("spec", "told"),
@@ -128,7 +128,7 @@ class TestDefinitions:
         served.delete(f"{DEFINITIONS}/widgets.example.com")
         assert [one["metadata"]["name"] for one in served.get(WIDGETS)["items"]] == ["held"]
         served.patch(f"{WIDGETS}/held", {"metadata": {"finalizers": None}})
-        assert served.get(WIDGETS)["code"] == 404
+        assert served.http.get(WIDGETS).text == "404 page not found\n"
         assert served.get(f"{DEFINITIONS}/widgets.example.com")["code"] == 404
 
     def test_rules_that_are_not_evaluated_are_warned_about(self, api: Api) -> None:

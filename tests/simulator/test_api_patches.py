@@ -51,12 +51,13 @@ class TestJsonPatch:
             {"op": "test", "path": "/spec/none", "value": 1},
             {"op": "test", "path": "/spec/none/deeper", "value": None},
             {"op": "test", "path": "/spec/template/spec/containers/7", "value": None},
-            {"op": "replace", "path": "/spec/none", "value": 1},
+            {"op": "replace", "path": "/spec/none/deeper", "value": 1},
+            {"op": "replace", "path": "/spec/template/spec/containers/7", "value": {}},
+            {"op": "test", "path": "/spec/template/spec/containers/-7", "value": None},
             {"op": "remove", "path": "/spec/none"},
             {"op": "add", "path": "/spec/none/deeper", "value": 1},
             {"op": "add", "path": "/spec/template/spec/containers/9", "value": {}},
             {"op": "become", "path": "/spec"},
-            {"op": "add", "path": 3},
             {"op": "replace", "path": "", "value": []},
         ],
         ids=str,
@@ -67,6 +68,24 @@ class TestJsonPatch:
         assert (refused["code"], refused["reason"]) == (422, "Invalid")
         assert refused["message"] == "the server rejected our request due to an error in our request"
         assert api.get(WEB) == web
+
+    def test_an_index_below_zero_counts_from_the_end(self, api: Api, web: Any) -> None:
+        last = "/spec/template/spec/containers/-1"
+        operations = [
+            {"op": "test", "path": f"{last}/name", "value": web["spec"]["template"]["spec"]["containers"][-1]["name"]},
+            {"op": "replace", "path": f"{last}/image", "value": "nginx:1.28"},
+            {"op": "add", "path": last, "value": {"name": "added", "image": "busybox:1.36"}},
+        ]
+        containers = api.patch(WEB, operations, JSON_PATCH)["spec"]["template"]["spec"]["containers"]
+        assert (containers[-2]["image"], containers[-1]["name"]) == ("nginx:1.28", "added")
+
+    def test_replace_sets_what_is_absent_and_a_value_left_out_is_null(self, api: Api, web: Any) -> None:
+        operations = [
+            {"op": "replace", "path": "/spec/minReadySeconds", "value": 5},
+            {"op": "add", "path": "/spec/progressDeadlineSeconds"},
+        ]
+        found = api.patch(WEB, operations, JSON_PATCH)["spec"]
+        assert (found["minReadySeconds"], found["progressDeadlineSeconds"]) == (5, 600)
 
     def test_a_null_test_passes_where_the_last_key_is_absent_and_its_parent_exists(self, api: Api, web: Any) -> None:
         operations = [
@@ -136,8 +155,8 @@ def spec(**fields: Any) -> dict[str, Any]:
         pytest.param(
             spec(containers=[{"name": "a", "env": [{"name": "X", "value": "1"}]}]),
             spec(containers=[{"name": "a", "env": [{"name": "Y", "value": "2"}]}]),
-            spec(containers=[{"name": "a", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}]),
-            id="env by name",
+            spec(containers=[{"name": "a", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]}]),
+            id="env by name, the new one first",
         ),
         pytest.param(
             spec(containers=[{"name": "a"}, {"name": "b"}]),
@@ -181,13 +200,13 @@ def spec(**fields: Any) -> dict[str, Any]:
         pytest.param(
             {"metadata": {"finalizers": ["a", "b"]}},
             {"metadata": {"finalizers": ["c"], "$deleteFromPrimitiveList/finalizers": ["a"]}},
-            {"metadata": {"finalizers": ["b", "c"]}},
+            {"metadata": {"finalizers": ["c", "b"]}},
             id="finalizers",
         ),
         pytest.param(
             {"metadata": {"ownerReferences": [{"uid": "1", "name": "a"}]}},
             {"metadata": {"ownerReferences": [{"uid": "2", "name": "b"}]}},
-            {"metadata": {"ownerReferences": [{"uid": "1", "name": "a"}, {"uid": "2", "name": "b"}]}},
+            {"metadata": {"ownerReferences": [{"uid": "2", "name": "b"}, {"uid": "1", "name": "a"}]}},
             id="owners by uid",
         ),
         pytest.param(

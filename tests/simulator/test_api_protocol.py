@@ -18,7 +18,7 @@ class TestErrors:
             ("GET", f"{PODS}/x", 404, "NotFound", 'pods "x" not found'),
             ("GET", f"{DEPLOYMENTS}/x", 404, "NotFound", 'deployments.apps "x" not found'),
             ("GET", "/api/v1/unicorns", 404, "NotFound", "the server could not find the requested resource"),
-            ("GET", "/nowhere", 404, "NotFound", "the server could not find the requested resource"),
+            ("GET", "/api/v1/pods/web/log/x", 404, "NotFound", "the server could not find the requested resource"),
             ("GET", f"{PODS}/x/unicorn", 404, "NotFound", "the server could not find the requested resource"),
             (
                 "POST",

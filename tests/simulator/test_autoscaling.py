@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from simulator.autoscaling.behavior import Behavior, behavior_of, limited, stabilized
 from simulator.autoscaling.horizontal import AUTOSCALERS
 from simulator.autoscaling.metrics import MetricsError, Usage
 from simulator.autoscaling.replicas import Target, propose
@@ -92,3 +93,52 @@ async def test_a_missing_target_is_reported_as_a_condition() -> None:
 
         (stated,) = await world.eventually(condition)
         assert (stated["type"], stated["status"], stated["reason"]) == ("AbleToScale", "False", "FailedGetScale")
+
+
+def behaving(**spec: Any) -> Behavior:
+    found = behavior_of({"behavior": spec})
+    assert found is not None
+    return found
+
+
+def pace(wanted: int, current: int, changes: list[tuple[float, int]], **spec: Any) -> tuple[int, str]:
+    found = limited(wanted, current, (1, 20), changes, now=1000.0, behavior=behaving(**spec))
+    return found.replicas, found.reason
+
+
+def test_without_behavior_there_are_no_rules_and_stated_ones_are_filled_up() -> None:
+    assert behavior_of({}) is None
+    found = behaving(scaleUp={"selectPolicy": "Min"})
+    assert (found.up.select, found.up.window_seconds, found.down.window_seconds) == ("Min", 0.0, 300.0)
+    assert found.down.policies == (("Percent", 100, 15.0),)
+
+
+def test_a_policy_counts_what_was_changed_in_its_period() -> None:
+    rules = {"scaleUp": {"policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}]}}
+    assert pace(9, 3, [], **rules) == (5, "ScaleUpLimit")
+    assert pace(9, 5, [(990.0, 2)], **rules) == (5, "ScaleUpLimit")
+    assert pace(9, 5, [(900.0, 2)], **rules) == (7, "ScaleUpLimit")
+    assert pace(30, 19, [], **rules) == (20, "TooManyReplicas")
+
+
+def test_the_largest_or_the_smallest_policy_is_followed_or_none() -> None:
+    policies = [
+        {"type": "Pods", "value": 1, "periodSeconds": 60},
+        {"type": "Percent", "value": 50, "periodSeconds": 60},
+    ]
+    assert pace(2, 10, [], scaleDown={"policies": policies}) == (5, "ScaleDownLimit")
+    assert pace(2, 10, [], scaleDown={"policies": policies, "selectPolicy": "Min"}) == (9, "ScaleDownLimit")
+    assert pace(2, 10, [], scaleDown={"selectPolicy": "Disabled"}) == (10, "ScaleDownLimit")
+    assert pace(20, 10, [], scaleUp={"selectPolicy": "Disabled"}) == (10, "ScaleUpLimit")
+    assert pace(0, 10, []) == (1, "TooFewReplicas")
+
+
+def test_windows_hold_back_what_was_not_wanted_before() -> None:
+    recent = [(950.0, 4), (100.0, 9)]
+    held = stabilized(2, 5, recent, now=1000.0, behavior=behaving())
+    assert (held.replicas, held.reason) == (4, "ScaleDownStabilized")
+    rules = behaving(scaleUp={"stabilizationWindowSeconds": 60})
+    held = stabilized(8, 3, recent, now=1000.0, behavior=rules)
+    assert (held.replicas, held.reason) == (4, "ScaleUpStabilized")
+    held = stabilized(8, 3, recent, now=1000.0, behavior=behaving())
+    assert (held.replicas, held.reason) == (8, "ReadyForNewScale")

@@ -37,7 +37,12 @@ async def node(world: World, name: str) -> dict[str, Any]:
 async def test_a_silent_node_becomes_unknown_is_tainted_and_loses_its_pods() -> None:
     async with running_world() as world:
         await ghost(world)
-        brief = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "tolerationSeconds": 5}
+        brief = {
+            "key": "node.kubernetes.io/unreachable",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": 5,
+        }
         await bound(world, "brief", "ghost", brief)
         await bound(world, "patient", "ghost", {"operator": "Exists"})
         ready = {"type": "Ready", "status": "True"}
@@ -80,7 +85,8 @@ async def test_a_cordon_is_a_taint_and_is_lifted_again() -> None:
 
 async def test_a_planned_eviction_is_called_off_when_the_taint_goes() -> None:
     async with running_world() as world:
-        await bound(world, "pod", "node-1", {"key": "broken", "operator": "Exists", "tolerationSeconds": 100_000})
+        a_day = {"key": "broken", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 100_000}
+        await bound(world, "pod", "node-1", a_day)
         await world.client.patch(NODES, "node-1", {"spec": {"taints": [TAINT]}})
         await bound(world, "other", "node-1")
         await world.event("TaintManagerEviction", "Marking for deletion Pod shop/other")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.sandbox import MontySandbox, Sandbox, SandboxError, SandboxResult, digest_logs
+from tools.sandbox.contract import SandboxLimits
 from tools.sandbox.log_program import digest
 
 PYTHON_CRASH = """\
@@ -24,7 +25,7 @@ KeyError: 'DATABASE_URL'
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with MontySandbox() as running:
+    async with MontySandbox(SandboxLimits(seconds=60.0)) as running:  # a busy machine is no part of these promises
         yield running
 
 

@@ -3,16 +3,21 @@
 One pass does what clients see of that: values of another JSON type are refused in the decoder's words, fields
 that the type does not have are dropped and reported, quantities take their canonical form, empty fields go
 or stay as the type says, and fields that are always encoded appear.
+
+Every write reads its object, and nearly all objects fit. So a plain reader goes first, which is worked out once for
+each type and knows no paths; it gives up at the first thing that there is something to say about, and the reader that
+can say it begins anew.
 """
 
-from base64 import b64decode
-from binascii import Error as Base64Error
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache, lru_cache, partial
 from typing import Any
 
+from simulator.apiserver.schema.base64_text import Base64Problem, canonical_base64
 from simulator.apiserver.schema.types import Field, Struct, struct
-from simulator.quantities import QuantityError, canonical
+from simulator.quantities import QuantityError, canonical, in_list
 
 _ZEROS: dict[str, Any] = {
     "string": "", "bool": False, "int32": 0, "int64": 0, "float64": 0, "quantity": "0", "int-or-string": 0,
@@ -45,7 +50,90 @@ class Reading:
 
 def read(value: Any, type_: Struct, reading: Reading) -> dict[str, Any]:
     """The object as it is kept; the given one stays as it is. Raises Misfit."""
-    return _Reader(reading).struct(value, type_, "", "")
+    try:
+        return _plain_struct(type_.name, value)
+    except Misfit:  # or an unknown field
+        return _Reader(reading).struct(value, type_, "", "")
+
+
+_Plain = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How the fields of one type are read: by name the reader, whether an empty value goes, and all that never does."""
+
+    fields: dict[str, tuple[_Plain, bool]]
+    always: tuple[Field, ...]
+
+
+@cache
+def _plan(name: str) -> _Plan:
+    type_ = struct(name)
+    fields = {}
+    for known in type_.fields.values():
+        goes = known.presence == "omitted" or (known.presence != "pointer" and (known.is_list or known.is_map))
+        fields[known.name] = (_plain_reader(known.type, type_), goes)
+    return _Plan(fields, type_.always)
+
+
+def _plain_struct(name: str, value: Any) -> dict[str, Any]:
+    plan = _plan(name)
+    if not isinstance(value, dict):
+        raise Misfit
+    kept: dict[str, Any] = {}
+    for key, inner in value.items():
+        known = plan.fields.get(key)
+        if known is None:
+            raise Misfit
+        if inner is None:
+            continue
+        reader, goes = known
+        found = reader(inner)
+        if found or not goes:
+            kept[key] = found
+    for always in plan.always:
+        if always.name not in kept:
+            kept[always.name] = zero(always)
+    return kept
+
+
+def _plain_reader(word: str, owner: Struct) -> _Plain:
+    if word.startswith("[]"):
+        return partial(_plain_list, _plain_reader(word[2:], owner))
+    if word == "{}quantity":
+        return partial(_plain_map, lambda one: in_list(_scalar(one, "quantity", owner, "")))
+    if word.startswith("{}"):
+        return partial(_plain_map, _plain_reader(word[2:], owner))
+    if "/" in word:
+        return partial(_plain_struct, word)
+    if word == "string":
+        return _plain_string
+    return partial(_plain_scalar, word, owner)
+
+
+def _plain_list(item: _Plain, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise Misfit
+    return [item(one) for one in value]
+
+
+def _plain_map(item: _Plain, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Misfit
+    return {key: item(one) for key, one in value.items()}
+
+
+def _plain_string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Misfit
+    return value
+
+
+def _plain_scalar(word: str, owner: Struct, value: Any) -> Any:
+    if value is None:
+        raise Misfit
+    return _scalar(value, word, owner, "")
 
 
 @dataclass
@@ -82,7 +170,8 @@ class _Reader:
         if known.is_map:
             if not isinstance(value, dict):
                 raise _misfit(value, owner, go, _go_type(known))
-            return {key: self._item(one, known, owner, f"{at}.{key}", go) for key, one in value.items()}
+            kept = {key: self._item(one, known, owner, f"{at}.{key}", go) for key, one in value.items()}
+            return {key: in_list(one) for key, one in kept.items()} if known.item == "quantity" else kept
         return self._item(value, known, owner, at, go)
 
     def _item(self, value: Any, known: Field, owner: Struct, at: str, go: str) -> Any:
@@ -131,8 +220,18 @@ def _integer(value: Any, word: str, owner: Struct, go: str) -> int:
 
 
 def _quantity(value: Any) -> str:
+    if isinstance(value, str):
+        return _quantity_of_text(value)
     try:
-        return canonical(value if isinstance(value, str | int | float) and not isinstance(value, bool) else "no")
+        return canonical(value if isinstance(value, int | float) and not isinstance(value, bool) else "no")
+    except QuantityError as error:
+        raise Misfit(str(error)) from error
+
+
+@lru_cache(maxsize=4096)
+def _quantity_of_text(text: str) -> str:
+    try:
+        return canonical(text)
     except QuantityError as error:
         raise Misfit(str(error)) from error
 
@@ -151,11 +250,9 @@ def _check_bytes(value: Any, owner: Struct, go: str) -> str:
     if not isinstance(value, str):
         raise _misfit(value, owner, go, "[]uint8")
     try:
-        b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
-    except (Base64Error, ValueError) as error:
-        good = len(value) - len(value.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-        raise Misfit(f"illegal base64 data at input byte {good}") from error
-    return value
+        return canonical_base64(value)
+    except Base64Problem as error:
+        raise Misfit(str(error)) from error
 
 
 def _left_out(value: Any, known: Field) -> bool:

@@ -5,7 +5,6 @@ chose them.
 """
 
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo
 
 from simulator.apiserver.field_errors import (
     FieldError,
@@ -14,17 +13,24 @@ from simulator.apiserver.field_errors import (
     required,
     unsupported,
 )
-from simulator.apiserver.objects import Object, at, metadata, name_of
+from simulator.apiserver.objects import Object, at, items_at, metadata, name_of
 from simulator.apiserver.selectors import LabelSelector
+from simulator.apiserver.strategies.forms import domain_path_problems, fits, number_at_least, one_of, present
+from simulator.apiserver.strategies.job_policies import failure_policy, success_policy
 from simulator.apiserver.strategies.plain import drop_status
 from simulator.apiserver.strategies.pod_defaults import default_pod_spec
-from simulator.apiserver.strategies.pod_validation import validate_pod_spec
+from simulator.apiserver.strategies.pod_warnings import pod_warnings
+from simulator.apiserver.strategies.schedules import schedule_problems, time_zone_problems
 from simulator.apiserver.strategies.strategy import Strategy, spec_generation
-from simulator.apiserver.strategies.workload import NO_MATCH, not_negative
+from simulator.apiserver.strategies.workload import NO_MATCH, template_errors, template_warnings
 
 _UID_LABELS = ("batch.kubernetes.io/controller-uid", "controller-uid")
 _NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
-_COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
+_COUNTS = (
+    "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished",
+    "backoffLimitPerIndex", "maxFailedIndexes",
+)  # fmt: skip
+_MOST_PARALLEL = 100_000
 _NEVER_CHANGE = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
 _LONGEST_CRON_NAME = 52
 
@@ -44,6 +50,9 @@ def _default_job(obj: Object) -> None:
         spec.setdefault(field, False)
     replaced = "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed"
     spec["podReplacementPolicy"] = spec.get("podReplacementPolicy") or replaced
+    for rule in items_at(spec, "podFailurePolicy.rules"):
+        for pattern in rule.get("onPodConditions") or ():
+            pattern["status"] = pattern.get("status") or "True"
     _default_job_template(template)
 
 
@@ -81,26 +90,52 @@ def _validate_job(obj: Object) -> Iterator[FieldError]:
     if not spec["manualSelector"] and set(selector.get("matchLabels") or ()) != {_UID_LABELS[0]}:
         yield invalid_value("spec.selector", selector, "`selector` not auto-generated")
     if not LabelSelector.of_object(selector).matches(labels or {}):
-        yield invalid_value(where, labels, NO_MATCH)
+        yield invalid_value(where, dict(sorted((labels or {}).items())), NO_MATCH)
 
 
 def _validate_job_spec(spec: Object, path: str) -> Iterator[FieldError]:
-    yield from not_negative(spec, path, *_COUNTS)
-    mode = spec.get("completionMode", "NonIndexed")
-    if mode not in ("NonIndexed", "Indexed"):
-        yield unsupported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))
-    elif mode == "Indexed" and spec.get("completions") is None:
-        yield required(f"{path}.completions", "when completion mode is Indexed")
-    if mode == "NonIndexed" and spec.get("backoffLimitPerIndex") is not None:
-        bad = spec["backoffLimitPerIndex"]
-        yield invalid_value(f"{path}.backoffLimitPerIndex", bad, "requires indexed completion mode")
-    pod, where = at(spec, "template.spec") or {}, f"{path}.template.spec"
-    yield from validate_pod_spec(pod, where)
-    policy = pod.get("restartPolicy")
+    yield from number_at_least(0, spec, path, *_COUNTS)
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        yield required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+    if spec.get("managedBy") is not None:
+        yield from fits(spec["managedBy"], f"{path}.managedBy", domain_path_problems)
+    yield from _completion_mode(spec, path)
+    if spec.get("podFailurePolicy") is not None:
+        yield from failure_policy(spec, f"{path}.podFailurePolicy")
+    if spec.get("successPolicy") is not None:
+        yield from success_policy(spec, f"{path}.successPolicy")
+    words = ("Failed",) if spec.get("podFailurePolicy") is not None else ("Failed", "TerminatingOrFailed")
+    yield from one_of(spec.get("podReplacementPolicy"), f"{path}.podReplacementPolicy", words)
+    yield from template_errors(spec.get("template") or {}, f"{path}.template")
+    yield from _restart_policy(spec, f"{path}.template.spec.restartPolicy")
+
+
+def _completion_mode(spec: Object, path: str) -> Iterator[FieldError]:
+    mode, failed = spec.get("completionMode", "NonIndexed"), spec.get("maxFailedIndexes")
+    yield from one_of(mode, f"{path}.completionMode", ("NonIndexed", "Indexed"))
+    if mode == "Indexed":
+        completions, parallelism = spec.get("completions"), spec.get("parallelism") or 0
+        if completions is None:
+            yield required(f"{path}.completions", "when completion mode is Indexed")
+        if parallelism > _MOST_PARALLEL:
+            why = f"must be less than or equal to {_MOST_PARALLEL} when completion mode is Indexed"
+            yield invalid_value(f"{path}.parallelism", parallelism, why)
+        if completions is not None and failed is not None and failed > completions:
+            yield invalid_value(f"{path}.maxFailedIndexes", failed, "must be less than or equal to completions")
+    elif mode == "NonIndexed":
+        for field in ("backoffLimitPerIndex", "maxFailedIndexes"):
+            if spec.get(field) is not None:
+                yield invalid_value(f"{path}.{field}", spec[field], "requires indexed completion mode")
+
+
+def _restart_policy(spec: Object, where: str) -> Iterator[FieldError]:
+    policy = at(spec, "template.spec.restartPolicy")
     if policy == "Always" or not policy:
-        yield required(f"{where}.restartPolicy", 'valid values: "OnFailure", "Never"')
+        yield required(where, 'valid values: "OnFailure", "Never"')
     elif policy not in ("OnFailure", "Never"):
-        yield unsupported(f"{where}.restartPolicy", policy, ("OnFailure", "Never"))
+        yield unsupported(where, policy, ("OnFailure", "Never"))
+    elif spec.get("podFailurePolicy") is not None and policy != "Never":
+        yield invalid_value(where, policy, 'only "Never" is supported when podFailurePolicy is specified')
 
 
 def _job_stays(new: Object, old: Object) -> Iterator[FieldError]:
@@ -149,44 +184,26 @@ def _default_cron_job(obj: Object) -> None:
 
 def _validate_cron_job(obj: Object) -> Iterator[FieldError]:
     spec = obj["spec"]
-    yield from _validate_schedule(spec)
-    yield from not_negative(
-        spec, "spec", "startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"
-    )
-    policies = ("Allow", "Forbid", "Replace")
-    if spec["concurrencyPolicy"] not in policies:
-        yield unsupported("spec.concurrencyPolicy", spec["concurrencyPolicy"], policies)
+    yield from present(spec.get("schedule"), "spec.schedule", schedule_problems)
+    yield from number_at_least(0, spec, "spec", "startingDeadlineSeconds")
     if spec.get("timeZone") is not None:
-        yield from _validate_zone(str(spec["timeZone"]))
-    yield from _validate_job_spec(at(spec, "jobTemplate.spec") or {}, "spec.jobTemplate.spec")
+        yield from fits(spec["timeZone"], "spec.timeZone", time_zone_problems)
+    yield from one_of(spec["concurrencyPolicy"], "spec.concurrencyPolicy", ("Allow", "Forbid", "Replace"))
+    job, path = at(spec, "jobTemplate.spec") or {}, "spec.jobTemplate.spec"
+    yield from _validate_job_spec(job, path)
+    if job.get("selector") is not None:
+        yield invalid_value(f"{path}.selector", job["selector"], "`selector` will be auto-generated")
+    if job.get("manualSelector"):
+        yield unsupported(f"{path}.manualSelector", True, ("nil", "false"))
+    yield from number_at_least(0, spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
     name = name_of(obj)
     if len(name) > _LONGEST_CRON_NAME:
         yield invalid_value("metadata.name", name, f"must be no more than {_LONGEST_CRON_NAME} characters")
 
 
-def _validate_schedule(spec: Object) -> Iterator[FieldError]:
-    schedule = str(spec.get("schedule") or "")
-    if not schedule:
-        yield required("spec.schedule")
-        return
-    if "TZ" in schedule:
-        detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-        yield invalid_value("spec.schedule", schedule, detail)
-        return
-    parts = schedule.split()
-    if not schedule.startswith("@") and len(parts) != 5:
-        detail = f"expected exactly 5 fields, found {len(parts)}: [{' '.join(parts)}]"
-        yield invalid_value("spec.schedule", schedule, detail)
-
-
-def _validate_zone(zone: str) -> Iterator[FieldError]:
-    if not zone or zone == "Local":
-        yield invalid_value("spec.timeZone", zone, "timeZone must be nil or non-empty string")
-        return
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):  # what ZoneInfo raises for names it does not know or cannot read
-        yield invalid_value("spec.timeZone", zone, f"unknown time zone {zone}")
+def _cron_job_warnings(obj: Object) -> Iterator[str]:
+    pod = at(obj, "spec.jobTemplate.spec.template.spec") or {}
+    yield from pod_warnings(pod, "spec.jobTemplate.spec.template.spec")
 
 
 JOB = Strategy(
@@ -194,8 +211,13 @@ JOB = Strategy(
     create=_create_job,
     validate=_validate_job,
     validate_update=_job_stays,
+    warnings=template_warnings,
     generation=spec_generation,
 )
 CRON_JOB = Strategy(
-    default=_default_cron_job, create=drop_status, validate=_validate_cron_job, generation=spec_generation
+    default=_default_cron_job,
+    create=drop_status,
+    validate=_validate_cron_job,
+    warnings=_cron_job_warnings,
+    generation=spec_generation,
 )

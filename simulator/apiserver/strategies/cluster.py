@@ -1,20 +1,25 @@
-"""Namespaces, nodes, events and the small kinds that only carry data."""
+"""Namespaces, nodes, leases and slices of endpoints (`pkg/apis/core`, `coordination` and `discovery`, Kubernetes
+v1.36).
+"""
 
-import re
-from base64 import b64encode
 from collections.abc import Iterator
 
-from simulator.apiserver.field_errors import FieldError, forbidden_field, immutable, invalid_value, required
-from simulator.apiserver.objects import Object, at, metadata, namespace_of
+from simulator.apiserver.field_errors import FieldError, duplicate, invalid_value, required
+from simulator.apiserver.names import dns_label_problems, label_value_problems
+from simulator.apiserver.objects import Object, at, metadata
+from simulator.apiserver.strategies.forms import (
+    NOT_NEGATIVE,
+    address_problems,
+    as_struct,
+    cidr_problems,
+    fits,
+    label_name,
+    one_of,
+)
 from simulator.apiserver.strategies.plain import content_generation
 from simulator.apiserver.strategies.strategy import Strategy
 
-_KEY = re.compile("[-._a-zA-Z0-9]+")
-_KEY_MESSAGE = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
-    "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-)
-_LARGEST_DATA_BYTES = 1024 * 1024
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 def _default_namespace(namespace: Object) -> None:
@@ -26,7 +31,8 @@ def _default_namespace(namespace: Object) -> None:
 
 
 def _create_namespace(namespace: Object) -> None:
-    namespace["spec"] = {"finalizers": ["kubernetes"]}
+    found = at(namespace, "spec.finalizers") or []
+    namespace["spec"] = {"finalizers": found if "kubernetes" in found else [*found, "kubernetes"]}
     namespace["status"] = {"phase": "Active"}
 
 
@@ -48,63 +54,64 @@ def _default_slice(endpoint_slice: Object) -> None:
         port.setdefault("protocol", "TCP")
 
 
-def _validate_data(obj: Object) -> Iterator[FieldError]:
-    """Keys and size of a ConfigMap or Secret."""
-    size = 0
-    for field in ("data", "binaryData"):
-        for key, value in (obj.get(field) or {}).items():
-            size += len(value)
-            if not _KEY.fullmatch(key):
-                yield invalid_value(f"{field}[{key}]", key, _KEY_MESSAGE)
-    for key in (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys():
-        yield invalid_value(f"data[{key}]", key, "duplicate of key present in binaryData")
-    if size > _LARGEST_DATA_BYTES:
-        where = "data" if obj.get("kind") == "Secret" else "[]"
-        text = f"Too long: may not be more than {_LARGEST_DATA_BYTES} bytes"
-        yield FieldError(where, "FieldValueTooLong", text)
-
-
-def _validate_event(event: Object) -> Iterator[FieldError]:
-    about, own = str(at(event, "involvedObject.namespace") or ""), namespace_of(event)
-    if about != own and not (not about and own == "default"):
-        yield invalid_value("involvedObject.namespace", about, "does not match event.namespace")
-
-
-def _validate_secret_update(new: Object, old: Object) -> Iterator[FieldError]:
-    if new.get("type") != old.get("type"):
-        yield immutable("type", new.get("type"))
-    yield from _frozen_data(new, old)
-
-
-def _frozen_data(new: Object, old: Object) -> Iterator[FieldError]:
-    if not old.get("immutable"):
-        return
-    if not new.get("immutable"):
-        yield forbidden_field("immutable", "field is immutable when `immutable` is set")
-    for field in ("data", "binaryData"):
-        if new.get(field) != old.get(field):
-            yield forbidden_field(field, "field is immutable when `immutable` is set")
-
-
-def _default_secret(secret: Object) -> None:
-    """`stringData` is write-only: it moves into `data`, encoded."""
-    secret["type"] = secret.get("type") or "Opaque"
-    plain = secret.pop("stringData", None) or {}
-    if plain:
-        encoded = {key: b64encode(value.encode()).decode() for key, value in plain.items()}
-        secret["data"] = (secret.get("data") or {}) | encoded
-
-
 def _validate_slice(endpoint_slice: Object) -> Iterator[FieldError]:
-    if not endpoint_slice.get("addressType"):
+    kind = endpoint_slice.get("addressType")
+    if not kind:
         yield required("addressType")
+        return
+    yield from one_of(kind, "addressType", ("FQDN", "IPv4", "IPv6"))
+    for index, endpoint in enumerate(endpoint_slice.get("endpoints") or ()):
+        where = f"endpoints[{index}].addresses"
+        if not endpoint.get("addresses"):
+            yield required(where, "must contain at least 1 address")
+        for place, address in enumerate(endpoint.get("addresses") or () if kind != "FQDN" else ()):
+            yield from fits(address, f"{where}[{place}]", address_problems)
+    for index, port in enumerate(endpoint_slice.get("ports") or ()):
+        if port.get("name"):
+            yield from fits(port["name"], f"ports[{index}].name", dns_label_problems)
 
 
-NAMESPACE = Strategy(default=_default_namespace, create=_create_namespace, update=_update_namespace)
-NODE = Strategy(default=_default_node)
-EVENT = Strategy(validate=_validate_event)
-CONFIG_MAP = Strategy(validate=_validate_data, validate_update=_frozen_data)
-SECRET = Strategy(default=_default_secret, validate=_validate_data, validate_update=_validate_secret_update)
+def _validate_namespace(namespace: Object) -> Iterator[FieldError]:
+    for name in at(namespace, "spec.finalizers") or ():
+        if "/" not in name and name not in ("kubernetes", "orphan", "foregroundDeletion"):
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid_value("spec.finalizers", name, why)
+
+
+def _validate_node(node: Object) -> Iterator[FieldError]:
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(at(node, "spec.taints") or ()):
+        where = f"metadata.taints[{index}]"  # as the real server says
+        yield from label_name(taint.get("key"), f"{where}.key")
+        problems = ";".join(label_value_problems(str(taint.get("value") or "")))
+        if problems:
+            yield invalid_value(f"{where}.value", taint["value"], problems)
+        if not taint.get("effect"):
+            yield required(f"{where}.effect")
+        yield from one_of(taint.get("effect") or None, f"{where}.effect", _EFFECTS)
+        identity = str(taint.get("key")), str(taint.get("effect"))
+        if identity in seen:
+            shown = as_struct({**taint, "value": taint.get("value") or ""}, "key", "value", "effect", "timeAdded")
+            found = duplicate(where, shown)
+            why = f"{found.message}: taints must be unique by key and effect pair"
+            yield FieldError(found.field, found.reason, why)
+        seen.add(identity)
+    for index, cidr in enumerate(at(node, "spec.podCIDRs") or ()):
+        yield from fits(cidr, f"spec.podCIDRs[{index}]", cidr_problems)
+
+
+def _validate_lease(lease: Object) -> Iterator[FieldError]:
+    seconds, count = at(lease, "spec.leaseDurationSeconds"), at(lease, "spec.leaseTransitions")
+    if seconds is not None and seconds <= 0:
+        yield invalid_value("spec.leaseDurationSeconds", seconds, "must be greater than 0")
+    if count is not None and count < 0:
+        yield invalid_value("spec.leaseTransitions", count, NOT_NEGATIVE)
+
+
+NAMESPACE = Strategy(
+    default=_default_namespace, create=_create_namespace, update=_update_namespace, validate=_validate_namespace
+)
+NODE = Strategy(default=_default_node, validate=_validate_node)
 ENDPOINT_SLICE = Strategy(default=_default_slice, validate=_validate_slice, generation=content_generation)
-LEASE = Strategy()
+LEASE = Strategy(validate=_validate_lease)
 SERVICE_ACCOUNT = Strategy()

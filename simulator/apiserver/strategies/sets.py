@@ -12,18 +12,22 @@ from simulator.apiserver.field_errors import (
     required,
     unsupported,
 )
+from simulator.apiserver.names import dns_label_problems
 from simulator.apiserver.objects import Object, at, metadata
+from simulator.apiserver.strategies.claims import default_claim, validate_claim_spec
+from simulator.apiserver.strategies.forms import as_struct, fits, number_at_least, one_of
 from simulator.apiserver.strategies.plain import content_generation, drop_status
 from simulator.apiserver.strategies.pod_defaults import default_pod_spec
-from simulator.apiserver.strategies.storage import default_claim
 from simulator.apiserver.strategies.strategy import Strategy, spec_generation
 from simulator.apiserver.strategies.workload import (
-    NOT_NEGATIVE,
+    Selecting,
+    at_most_all,
     default_replicated,
     default_template,
-    not_negative,
+    is_none,
+    number_or_percent,
     selector_stays,
-    validate_replicated,
+    template_warnings,
     validate_template,
 )
 
@@ -42,6 +46,8 @@ _MAY_CHANGE = frozenset(
         "minReadySeconds",
     ]
 )
+_STATEFUL = Selecting("statefulset", "StatefulSet", "")
+_DAEMON = Selecting("daemonset", "DaemonSet", None, required=False)
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
@@ -69,16 +75,29 @@ def _validate_stateful_set(obj: Object) -> Iterator[FieldError]:
         yield invalid_value(
             "spec.podManagementPolicy", spec["podManagementPolicy"], "must be 'OrderedReady' or 'Parallel'"
         )
-    strategy, path = spec["updateStrategy"], "spec.updateStrategy"
+    yield from _validate_stateful_update(spec["updateStrategy"], "spec.updateStrategy")
+    for moment in ("whenDeleted", "whenScaled"):
+        path = f"persistentVolumeClaimRetentionPolicy.{moment}"
+        yield from one_of(at(spec, path), f"spec.{path}", ("Retain", "Delete"))
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        yield from validate_claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
+    yield from number_at_least(0, spec, "spec", "replicas", "minReadySeconds")
+    yield from number_at_least(0, spec.get("ordinals") or {}, "spec.ordinals", "start")
+    if spec.get("serviceName"):
+        yield from fits(spec["serviceName"], "spec.serviceName", dns_label_problems)
+    yield from validate_template(spec, selecting=_STATEFUL, volumes=_claim_names(spec))
+
+
+def _validate_stateful_update(strategy: Object, path: str) -> Iterator[FieldError]:
     rolling = strategy.get("rollingUpdate")
     if strategy["type"] not in ("RollingUpdate", "OnDelete"):
-        yield invalid_value(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+        shown = as_struct(strategy, "type", "rollingUpdate")
+        yield invalid_value(path, shown, "must be 'RollingUpdate' or 'OnDelete'")
     elif rolling is not None and strategy["type"] == "OnDelete":
-        yield invalid_value(f"{path}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")
-    elif rolling is not None and rolling.get("partition", 0) < 0:
-        yield invalid_value(f"{path}.rollingUpdate.partition", rolling["partition"], NOT_NEGATIVE)
-    yield from not_negative(spec, "spec", "minReadySeconds", "revisionHistoryLimit")
-    yield from validate_replicated(obj, "statefulset", volumes=_claim_names(spec))
+        shown = as_struct(rolling, "partition", "maxUnavailable")
+        yield invalid_value(f"{path}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")
+    elif rolling is not None:
+        yield from number_at_least(0, rolling, f"{path}.rollingUpdate", "partition")
 
 
 def _claim_names(spec: Object) -> set[str]:
@@ -119,19 +138,27 @@ def _update_daemon_set(new: Object, old: Object) -> None:
 
 def _validate_daemon_set(obj: Object) -> Iterator[FieldError]:
     spec = obj["spec"]
-    yield from validate_template(spec, "daemonset", selector_required=False)
+    yield from validate_template(spec, selecting=_DAEMON)
+    yield from number_at_least(0, spec, "spec", "minReadySeconds")
     strategy, path = spec["updateStrategy"], "spec.updateStrategy"
-    if strategy["type"] not in ("RollingUpdate", "OnDelete"):
-        yield unsupported(path, strategy, ("RollingUpdate", "OnDelete"))
-    elif strategy["type"] == "RollingUpdate":
-        rolling = strategy["rollingUpdate"]
-        gone, more = (rolling[one] in (0, "0%") for one in ("maxUnavailable", "maxSurge"))
-        if gone and more:
-            yield required(f"{path}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0")
-        elif not gone and not more:
-            detail = "may not be set when maxUnavailable is non-zero"
-            yield invalid_value(f"{path}.rollingUpdate.maxSurge", rolling["maxSurge"], detail)
-    yield from not_negative(spec, "spec", "minReadySeconds", "revisionHistoryLimit")
+    if strategy["type"] == "RollingUpdate":
+        yield from _validate_daemon_update(strategy["rollingUpdate"], f"{path}.rollingUpdate")
+    elif strategy["type"] != "OnDelete":
+        yield unsupported(path, as_struct(strategy, "type", "rollingUpdate"), ("RollingUpdate", "OnDelete"))
+    yield from number_at_least(0, spec, "spec", "revisionHistoryLimit")
+
+
+def _validate_daemon_update(rolling: Object, path: str) -> Iterator[FieldError]:
+    bounds = ("maxUnavailable", "maxSurge")
+    for bound in bounds:
+        yield from number_or_percent(rolling[bound], f"{path}.{bound}")
+    for bound in bounds:
+        yield from at_most_all(rolling[bound], f"{path}.{bound}")
+    gone, more = (is_none(rolling[bound]) for bound in bounds)
+    if gone and more:
+        yield required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")
+    elif not gone and not more:
+        yield invalid_value(f"{path}.maxSurge", rolling["maxSurge"], "may not be set when maxUnavailable is non-zero")
 
 
 def _default_controller(obj: Object) -> None:
@@ -162,6 +189,7 @@ STATEFUL_SET = Strategy(
     create=drop_status,
     validate=_validate_stateful_set,
     validate_update=_only_some_may_change,
+    warnings=template_warnings,
     generation=spec_generation,
 )
 DAEMON_SET = Strategy(
@@ -170,6 +198,7 @@ DAEMON_SET = Strategy(
     update=_update_daemon_set,
     validate=_validate_daemon_set,
     validate_update=selector_stays,
+    warnings=template_warnings,
     generation=spec_generation,
 )
 REPLICATION_CONTROLLER = Strategy(default=_default_controller, create=drop_status, generation=spec_generation)

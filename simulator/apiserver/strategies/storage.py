@@ -1,21 +1,26 @@
-"""Claims, volumes and their classes (`pkg/apis/core`, `pkg/apis/storage`, Kubernetes v1.36)."""
+"""Volumes and their classes (`pkg/apis/core`, `pkg/apis/storage`, Kubernetes v1.36)."""
 
 from collections.abc import Iterator
 
 from simulator.apiserver.field_errors import (
     FieldError,
+    duplicate,
     forbidden_field,
     immutable,
     invalid_value,
     required,
     unsupported,
 )
-from simulator.apiserver.objects import Object, at, copy_of, metadata
+from simulator.apiserver.names import qualified_name_problems, subdomain_problems
+from simulator.apiserver.objects import Object, at, copy_of, items_at, metadata
+from simulator.apiserver.strategies.claims import ACCESS_MODES, VOLUME_MODES, protect
+from simulator.apiserver.strategies.forms import POSITIVE, fits, label_name, one_of
 from simulator.apiserver.strategies.plain import drop_status
+from simulator.apiserver.strategies.pod_placement import node_selector
 from simulator.apiserver.strategies.strategy import Strategy
-from simulator.quantities import QuantityError, parse
+from simulator.apiserver.strategies.volume_sources import csi_driver_name, host_path, nfs
+from simulator.quantities import parse
 
-_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _NOT_SOURCES = frozenset(
     [
         "accessModes",
@@ -29,9 +34,7 @@ _NOT_SOURCES = frozenset(
         "volumeMode",
     ]
 )
-_IMMUTABLE_CLAIM = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-)
+_RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 _IMMUTABLE_SOURCE = "spec.persistentvolumesource is immutable after creation"
 _CSI_DEFAULTS = {
     "attachRequired": True,
@@ -44,69 +47,6 @@ _CSI_DEFAULTS = {
 }
 
 
-def _protect(obj: Object, finalizer: str) -> None:
-    found = metadata(obj).get("finalizers") or []
-    if finalizer not in found:
-        metadata(obj)["finalizers"] = [*found, finalizer]
-
-
-def default_claim(claim: Object) -> None:
-    """A claim of its own, or a template of one."""
-    spec = claim.setdefault("spec", {})
-    spec["volumeMode"] = spec.get("volumeMode") or "Filesystem"
-    status = claim["status"] = claim.get("status") or {}
-    status["phase"] = status.get("phase") or "Pending"
-
-
-def _create_claim(claim: Object) -> None:
-    claim["status"] = {"phase": "Pending"}
-    _protect(claim, "kubernetes.io/pvc-protection")
-
-
-def _validate_claim(claim: Object) -> Iterator[FieldError]:
-    spec = claim["spec"]
-    modes = spec.get("accessModes") or []
-    if not modes:
-        yield required("spec.accessModes", "at least 1 access mode is required")
-    yield from (unsupported("spec.accessModes", one, _ACCESS_MODES) for one in modes if one not in _ACCESS_MODES)
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
-        yield forbidden_field("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
-    size = at(spec, "resources.requests.storage")
-    if size is None:
-        yield required("spec.resources[storage]")
-    elif parse(size) <= 0:
-        yield invalid_value("spec.resources[storage]", size, "must be greater than zero")
-
-
-def _claim_stays(new: Object, old: Object) -> Iterator[FieldError]:
-    mine, theirs = copy_of(new["spec"]), copy_of(old.get("spec") or {})
-    bound = at(old, "status.phase") == "Bound"
-    before, after = at(theirs, "resources.requests.storage"), at(mine, "resources.requests.storage")
-    if bound:
-        for spec in (mine, theirs):
-            (spec.get("resources") or {}).pop("requests", None)
-            spec.pop("volumeAttributesClassName", None)
-    if not theirs.get("volumeName"):  # the binder sets it once
-        theirs["volumeName"] = mine.get("volumeName")
-        theirs = {key: value for key, value in theirs.items() if value is not None}
-    if theirs.get("storageClassName") is None and mine.get("storageClassName") is not None and not bound:
-        mine.pop("storageClassName")  # a claim that was left without a class may be given one
-    if mine != theirs:
-        yield forbidden_field("spec", _IMMUTABLE_CLAIM)
-        if mine.get("volumeMode") != theirs.get("volumeMode"):
-            yield immutable("volumeMode", mine.get("volumeMode"))
-    elif bound and before and after and _less(after, before, old):
-        yield forbidden_field("spec.resources.requests.storage", "field can not be less than status.capacity")
-
-
-def _less(after: str, before: str, old: Object) -> bool:
-    floor = at(old, "status.capacity.storage")
-    try:
-        return parse(after) < parse(floor or before)
-    except QuantityError:
-        return True
-
-
 def _default_volume(volume: Object) -> None:
     spec = volume.setdefault("spec", {})
     spec["persistentVolumeReclaimPolicy"] = spec.get("persistentVolumeReclaimPolicy") or "Retain"
@@ -117,7 +57,7 @@ def _default_volume(volume: Object) -> None:
 
 def _create_volume(volume: Object) -> None:
     volume["status"] = {"phase": "Pending", "lastPhaseTransitionTime": metadata(volume).get("creationTimestamp")}
-    _protect(volume, "kubernetes.io/pv-protection")
+    protect(volume, "kubernetes.io/pv-protection")
 
 
 def _sources(spec: Object) -> list[str]:
@@ -126,15 +66,60 @@ def _sources(spec: Object) -> list[str]:
 
 def _validate_volume(volume: Object) -> Iterator[FieldError]:
     spec = volume["spec"]
-    if not spec.get("accessModes"):
+    modes, capacity = spec.get("accessModes") or [], spec.get("capacity") or {}
+    if not modes:
         yield required("spec.accessModes")
-    if not spec.get("capacity"):
+    for mode in modes:
+        yield from one_of(mode, "spec.accessModes", ACCESS_MODES)
+    if "ReadWriteOncePod" in modes and set(modes) & set(ACCESS_MODES) != {"ReadWriteOncePod"}:
+        yield forbidden_field("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
+    if not capacity:
         yield required("spec.capacity")
-    if "storage" not in (spec.get("capacity") or {}):
+    if "storage" not in capacity:
         yield unsupported("spec.capacity", spec.get("capacity"), ("storage",))
+    for name, amount in capacity.items():
+        if parse(amount) <= 0:
+            yield invalid_value(f"spec.capacity[{name}]", amount, POSITIVE)
+    yield from one_of(spec["persistentVolumeReclaimPolicy"], "spec.persistentVolumeReclaimPolicy", _RECLAIM_POLICIES)
+    yield from _validate_node_affinity(spec)
+    yield from _validate_volume_source(spec)
+    if spec.get("storageClassName"):
+        yield from fits(spec["storageClassName"], "spec.storageClassName", subdomain_problems)
+    yield from one_of(spec["volumeMode"], "spec.volumeMode", VOLUME_MODES)
+
+
+def _validate_node_affinity(spec: Object) -> Iterator[FieldError]:
+    affinity = spec.get("nodeAffinity")
+    if affinity is None:
+        return
+    if affinity.get("required") is None:
+        yield required("spec.nodeAffinity.required", "must specify required node constraints")
+    else:
+        yield from node_selector(affinity["required"], "spec.nodeAffinity.required")
+
+
+def _validate_volume_source(spec: Object) -> Iterator[FieldError]:
     sources = _sources(spec)
     if not sources:
         yield required("spec", "must specify a volume type")
+        return
+    source, where = spec[sources[0]], f"spec.{sources[0]}"
+    if sources[0] == "hostPath":
+        yield from host_path(source, where)
+        if source.get("path") == "/" and spec["persistentVolumeReclaimPolicy"] == "Recycle":
+            why = "may not be 'recycle' for a hostPath mount of '/'"
+            yield forbidden_field("spec.persistentVolumeReclaimPolicy", why)
+    elif sources[0] == "nfs":
+        yield from nfs(source, where)
+    elif sources[0] == "local":
+        if not source.get("path"):
+            yield required(f"{where}.path")
+        if spec.get("nodeAffinity") is None:
+            yield required("spec.nodeAffinity", "Local volume requires node affinity")
+    elif sources[0] == "csi":
+        yield from csi_driver_name(source.get("driver"), f"{where}.driver")
+        if not source.get("volumeHandle"):
+            yield required(f"{where}.volumeHandle")
     yield from (forbidden_field(f"spec.{one}", "may not specify more than 1 volume type") for one in sources[1:])
 
 
@@ -159,12 +144,32 @@ def _default_class(obj: Object) -> None:
 def _validate_class(obj: Object) -> Iterator[FieldError]:
     if not obj.get("provisioner"):
         yield required("provisioner")
-    for field, words in (
-        ("reclaimPolicy", ("Delete", "Retain")),
-        ("volumeBindingMode", ("Immediate", "WaitForFirstConsumer")),
-    ):
-        if obj[field] not in words:
-            yield unsupported(field, obj[field], words)
+    else:
+        yield from fits(obj["provisioner"].lower(), "provisioner", qualified_name_problems)
+    if "" in (obj.get("parameters") or {}):
+        yield invalid_value("parameters", "", "field can not be empty.")
+    yield from one_of(obj["reclaimPolicy"], "reclaimPolicy", ("Delete", "Retain"))
+    yield from one_of(obj["volumeBindingMode"], "volumeBindingMode", ("Immediate", "WaitForFirstConsumer"))
+    for index, term in enumerate(items_at(obj, "allowedTopologies")):
+        for place, one in enumerate(items_at(term, "matchLabelExpressions")):
+            yield from _topology(one, f"allowedTopologies[{index}].matchLabelExpressions[{place}]")
+
+
+def _topology(one: Object, where: str) -> Iterator[FieldError]:
+    values = one.get("values") or []
+    if not values:
+        yield required(f"{where}.values")
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield duplicate(f"{where}.values[{index}]", value)
+    yield from label_name(one.get("key"), f"{where}.key")
+
+
+def _validate_driver(obj: Object) -> Iterator[FieldError]:
+    spec = obj["spec"]
+    yield from one_of(spec.get("fsGroupPolicy"), "spec.fsGroupPolicy", ("File", "None", "ReadWriteOnceWithFSType"))
+    for mode in spec.get("volumeLifecycleModes") or ():
+        yield from one_of(mode, "spec.volumeLifecycleModes", ("Persistent", "Ephemeral"))
 
 
 def _class_stays(new: Object, old: Object) -> Iterator[FieldError]:
@@ -179,7 +184,6 @@ def _default_driver(obj: Object) -> None:
         spec.setdefault(field, copy_of(value))
 
 
-CLAIM = Strategy(default=default_claim, create=_create_claim, validate=_validate_claim, validate_update=_claim_stays)
 VOLUME = Strategy(
     default=_default_volume,
     create=_create_volume,
@@ -188,5 +192,5 @@ VOLUME = Strategy(
     validate_update=_volume_stays,
 )
 STORAGE_CLASS = Strategy(default=_default_class, validate=_validate_class, validate_update=_class_stays)
-ATTRIBUTES_CLASS = Strategy(create=lambda obj: _protect(obj, "kubernetes.io/vac-protection"))
-CSI_DRIVER = Strategy(default=_default_driver, create=drop_status)
+ATTRIBUTES_CLASS = Strategy(create=lambda obj: protect(obj, "kubernetes.io/vac-protection"))
+CSI_DRIVER = Strategy(default=_default_driver, create=drop_status, validate=_validate_driver)

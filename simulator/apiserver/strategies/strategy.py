@@ -26,6 +26,10 @@ def _accept_update(new: Object, old: Object) -> Iterable[FieldError]:
     return ()
 
 
+def _unwarned(obj: Object) -> Iterable[str]:
+    return ()
+
+
 def no_generation(obj: Object) -> None:
     """What counts for `generation` in a kind that has none."""
 
@@ -40,7 +44,9 @@ class Strategy:
     """Hooks of one kind. `default`, `create` and `update` work in place on an object that nobody else holds.
 
     `default` fills what clients leave out (before every validation), `create` sets what a new object starts with,
-    `update` restores what an update may not touch. `generation` returns the part whose changes bump
+    `update` restores what an update may not touch. `validate` judges every version of an object, `validate_new` what a
+    new one alone may not have, `validate_update` what may not change; `warnings` tells of what is stored all the same.
+    `generation` returns the part whose changes bump
     `metadata.generation` (None: the kind has no generation).
     """
 
@@ -49,5 +55,7 @@ class Strategy:
     update: Callable[[Object, Object], None] = _leave_update
     update_status: Callable[[Object, Object], None] = _leave_update
     validate: Callable[[Object], Iterable[FieldError]] = _accept
+    validate_new: Callable[[Object], Iterable[FieldError]] = _accept
     validate_update: Callable[[Object, Object], Iterable[FieldError]] = _accept_update
+    warnings: Callable[[Object], Iterable[str]] = _unwarned
     generation: Callable[[Object], Any] = no_generation

@@ -6,6 +6,7 @@ controllers write the revision annotation through the status subresource.
 
 import re
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from typing import Any
 
 from simulator.apiserver.field_errors import (
@@ -16,16 +17,22 @@ from simulator.apiserver.field_errors import (
     required,
     unsupported,
 )
+from simulator.apiserver.metadata_checks import annotation_errors
 from simulator.apiserver.names import label_errors
 from simulator.apiserver.objects import Object, at, metadata
-from simulator.apiserver.selectors import LabelSelector, SelectorSyntaxError
+from simulator.apiserver.selectors import LabelSelector
+from simulator.apiserver.strategies.forms import NOT_NEGATIVE, as_struct, label_selector, number_at_least
 from simulator.apiserver.strategies.plain import drop_status
 from simulator.apiserver.strategies.pod_defaults import default_pod_spec
 from simulator.apiserver.strategies.pod_validation import validate_pod_spec
+from simulator.apiserver.strategies.pod_warnings import pod_warnings
 from simulator.apiserver.strategies.strategy import Strategy, spec_generation
 
 _PERCENT = re.compile(r"[0-9]+%")
-NOT_NEGATIVE = "must be greater than or equal to 0"
+_NO_PERCENT = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
+    "validation is '[0-9]+%')"
+)
 NO_MATCH = "`selector` does not match template `labels`"
 _TEMPLATE_LABELS = "spec.template.metadata.labels"
 
@@ -64,55 +71,82 @@ def _default_replica_set(obj: Object) -> None:
     default_replicated(obj)
 
 
-def validate_replicated(obj: Object, owner: str, *, volumes: Set[str] = frozenset()) -> Iterator[FieldError]:
-    """Replicas, selector and template; `volumes` are names that may be mounted beside the template's own volumes."""
-    spec = obj.get("spec") or {}
-    yield from not_negative(spec, "spec", "replicas")
-    yield from validate_template(spec, owner, volumes=volumes)
+def validate_replica_set(obj: Object) -> Iterator[FieldError]:
+    spec = obj["spec"]
+    yield from number_at_least(0, spec, "spec", "replicas", "minReadySeconds")
+    yield from validate_template(spec, selecting=_REPLICATED)
 
 
-def not_negative(spec: Object, path: str, *fields: str) -> Iterator[FieldError]:
-    for field in fields:
-        if (spec.get(field) or 0) < 0:
-            yield invalid_value(f"{path}.{field}", spec[field], NOT_NEGATIVE)
+@dataclass(frozen=True)
+class Selecting:
+    """How a kind words its complaints: its own name, and those of what it selects pods for.
+
+    `unusable` is said of a selector that cannot be used; `required` whether there has to be one.
+    """
+
+    owner: str
+    pods_of: str
+    unusable: str | None
+    required: bool = True
 
 
-def validate_template(
-    spec: Object, owner: str, *, selector_required: bool = True, volumes: Set[str] = frozenset()
-) -> Iterator[FieldError]:
-    """The selector and the template of a workload whose pods always restart."""
-    template = spec.get("template") or {}
-    if spec.get("selector") is None and selector_required:
+_REPLICATED = Selecting("deployment", "ReplicaSet", "invalid label selector")
+
+
+def validate_template(spec: Object, *, selecting: Selecting, volumes: Set[str] = frozenset()) -> Iterator[FieldError]:
+    """The selector and the template of a workload whose pods always restart.
+
+    `volumes` are names that may be mounted beside the template's own volumes.
+    """
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    if selector is None and selecting.required:
         yield required("spec.selector")
-    yield from _validate_selector(spec.get("selector"), at(template, "metadata.labels") or {}, owner)
-    yield from label_errors(at(template, "metadata.labels"), _TEMPLATE_LABELS)
-    yield from validate_pod_spec(template.get("spec") or {}, "spec.template.spec", volumes=volumes)
+    unusable = list(label_selector(selector, "spec.selector"))
+    yield from unusable
+    if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        yield invalid_value("spec.selector", selector, f"empty selector is invalid for {selecting.owner}")
+    elif not unusable and not _selects(selector, at(template, "metadata.labels") or {}):
+        labels = at(template, "metadata.labels") or {}
+        yield invalid_value(_TEMPLATE_LABELS, dict(sorted(labels.items())) or None, NO_MATCH)
+    if unusable and selecting.unusable is not None:
+        yield invalid_value("spec.selector", selector, selecting.unusable)
+        return
+    yield from template_errors(template, "spec.template", volumes=volumes)
     policy = at(template, "spec.restartPolicy")
-    if policy in ("OnFailure", "Never"):
+    if policy != "Always":
         yield unsupported("spec.template.spec.restartPolicy", policy, ("Always",))
+    if at(template, "spec.activeDeadlineSeconds") is not None:
+        why = f"activeDeadlineSeconds in {selecting.pods_of} is not Supported"
+        yield forbidden_field("spec.template.spec.activeDeadlineSeconds", why)
 
 
-def _validate_selector(selector: Object | None, labels: dict[str, str], owner: str) -> Iterator[FieldError]:
-    if selector is None:
-        yield invalid_value(_TEMPLATE_LABELS, labels or None, NO_MATCH)
-        return
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        yield invalid_value("spec.selector", selector, f"empty selector is invalid for {owner}")
-        return
-    try:
-        matches = LabelSelector.of_object(selector).matches(labels)
-    except SelectorSyntaxError as error:
-        yield invalid_value("spec.selector", selector, str(error))
-        return
-    if not matches:
-        yield invalid_value(_TEMPLATE_LABELS, labels or None, NO_MATCH)
+def _selects(selector: Object | None, labels: dict[str, str]) -> bool:
+    return selector is not None and LabelSelector.of_object(selector).matches(labels)
+
+
+def template_errors(template: Object, where: str, *, volumes: Set[str] = frozenset()) -> Iterator[FieldError]:
+    """A pod template by itself; the real server leaves `metadata` out of where it says labels stand."""
+    meta = template.get("metadata") or {}
+    yield from label_errors(meta.get("labels"), f"{where}.labels")
+    yield from annotation_errors(meta.get("annotations"), f"{where}.annotations")
+    spec = template.get("spec") or {}
+    yield from validate_pod_spec(spec, f"{where}.spec", volumes=volumes)
+    if spec.get("ephemeralContainers"):
+        yield forbidden_field(f"{where}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
+
+
+def template_warnings(obj: Object) -> Iterator[str]:
+    """What is odd about the template of a workload, and stored all the same."""
+    template = at(obj, "spec.template") or {}
+    yield from pod_warnings(template.get("spec") or {}, "spec.template.spec")
 
 
 def _validate_deployment(obj: Object) -> Iterator[FieldError]:
-    yield from validate_replicated(obj, "deployment")
     spec = obj["spec"]
+    yield from number_at_least(0, spec, "spec", "replicas")
+    yield from validate_template(spec, selecting=_REPLICATED)
     yield from _validate_strategy(spec["strategy"])
-    yield from not_negative(spec, "spec", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+    yield from number_at_least(0, spec, "spec", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
         deadline = spec["progressDeadlineSeconds"]
         yield invalid_value("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
@@ -125,29 +159,33 @@ def _validate_strategy(strategy: Object) -> Iterator[FieldError]:
             yield forbidden_field(path, "may not be specified when strategy `type` is 'Recreate'")
         return
     if strategy["type"] != "RollingUpdate":
-        yield unsupported("spec.strategy.type", strategy["type"], ("Recreate", "RollingUpdate"))
+        yield unsupported("spec.strategy", as_struct(strategy, "type", "rollingUpdate"), ("Recreate", "RollingUpdate"))
         return
     for bound in ("maxUnavailable", "maxSurge"):
-        yield from validate_bound(rolling[bound], f"{path}.{bound}", at_most_all=bound == "maxUnavailable")
-    if all(rolling[bound] in (0, "0%") for bound in ("maxUnavailable", "maxSurge")):
+        yield from number_or_percent(rolling[bound], f"{path}.{bound}")
+    if all(is_none(rolling[bound]) for bound in ("maxUnavailable", "maxSurge")):
         shown = rolling["maxUnavailable"]
         yield invalid_value(f"{path}.maxUnavailable", shown, "may not be 0 when `maxSurge` is 0")
+    yield from at_most_all(rolling["maxUnavailable"], f"{path}.maxUnavailable")
 
 
-def validate_bound(value: Any, field: str, *, at_most_all: bool) -> Iterator[FieldError]:
+def is_none(bound: Any) -> bool:
+    return bound in (0, "0%")
+
+
+def number_or_percent(value: Any, where: str) -> Iterator[FieldError]:
     """A number or a percentage, of how many pods."""
     if isinstance(value, int):
         if value < 0:
-            yield invalid_value(field, value, NOT_NEGATIVE)
+            yield invalid_value(where, value, NOT_NEGATIVE)
     elif not _PERCENT.fullmatch(str(value)):
-        yield invalid_value(
-            field,
-            value,
-            "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
-            "regex used for validation is '[0-9]+%')",
-        )
-    elif at_most_all and int(value[:-1]) > 100:
-        yield invalid_value(field, value, "must not be greater than 100%")
+        yield invalid_value(where, value, _NO_PERCENT)
+
+
+def at_most_all(value: Any, where: str) -> Iterator[FieldError]:
+    """A percentage of at most 100."""
+    if isinstance(value, str) and _PERCENT.fullmatch(value) and int(value[:-1]) > 100:
+        yield invalid_value(where, value, "must not be greater than 100%")
 
 
 def selector_stays(new: Object, old: Object) -> Iterator[FieldError]:
@@ -174,12 +212,14 @@ DEPLOYMENT = Strategy(
     update_status=_keep_labels,
     validate=_validate_deployment,
     validate_update=selector_stays,
+    warnings=template_warnings,
     generation=_deployment_generation,
 )
 REPLICA_SET = Strategy(
     default=_default_replica_set,
     create=drop_status,
-    validate=lambda obj: validate_replicated(obj, "replica set"),
+    validate=validate_replica_set,
     validate_update=selector_stays,
+    warnings=template_warnings,
     generation=spec_generation,
 )

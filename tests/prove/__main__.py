@@ -1,0 +1,137 @@
+"""`python -m tests.prove`: run what has not been run at this commit, and write the proof.
+
+With `--only` or one side alone nothing is written to docs: half a proof is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.logs import configure_logging
+from simulator.scenario import Scenario, ScenarioError, load_scenario, load_scenarios
+from tests.control_plane.build import find_binaries
+from tests.control_plane.harness import ControlPlane
+from tests.control_plane.program import Program
+
+from .board import Board
+from .embedded import run_embedded
+from .finished import Finished
+from .real import NODES, run_real
+from .report import DOCS, Row, counts, proof_of, rows_of, write
+from .results import Side
+from .revision import revision
+
+_PAGE = 130  # columns where there is no terminal: no cell is cut
+_TOGETHER = 12  # side by side; a run that is interrupted loses no more than these
+
+
+class Sides(StrEnum):
+    """Where to run."""
+
+    BOTH = "both"
+    EMBEDDED = "embedded"
+    REAL = "real"
+
+
+_SIDES: dict[Sides, tuple[Side, ...]] = {
+    Sides.BOTH: ("embedded", "real"),
+    Sides.EMBEDDED: ("embedded",),
+    Sides.REAL: ("real",),
+}
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def prove(
+    only: Annotated[list[str] | None, typer.Option(help="a scenario's name; may be given again")] = None,
+    side: Annotated[Sides, typer.Option(help="where to run")] = Sides.BOTH,
+    fresh: Annotated[bool, typer.Option("--fresh", help="run again what has been run at this commit")] = False,
+    together: Annotated[int, typer.Option(min=1, help="scenarios side by side")] = _TOGETHER,
+) -> None:
+    """Every scenario on the embedded cluster and on a real control plane; 1 if anything is not as it should be."""
+    configure_logging(quiet=True)
+    console, scenarios = Console(width=None if sys.stdout.isatty() else _PAGE), _chosen(only or [])
+    sides = _SIDES[side]
+    now = revision()
+    finished = Finished(now)
+    if fresh:
+        finished.forget([item.name for item in scenarios], sides)
+    console.print(f"{len(scenarios)} scenarios at {now}", highlight=False)
+    with Board(console, lambda: rows_of(scenarios, finished)) as board:
+        if "embedded" in sides:
+            for batch in _batches(scenarios, finished, "embedded", together):
+                finished.add(asyncio.run(run_embedded(batch, progress=board.progress("embedded"))))
+        if "real" in sides:
+            _on_the_real_one(scenarios, finished, board, together)
+    rows = rows_of(scenarios, finished)
+    console.print(board.table())
+    if side is Sides.BOTH and not only:
+        write(proof_of(rows, now, now=datetime.now(UTC)))
+        console.print(f"written: {DOCS.name}/proof.json and {DOCS.name}/proof.md", highlight=False)
+    raise typer.Exit(_told(console, rows, sides))
+
+
+def _chosen(names: Sequence[str]) -> list[Scenario]:
+    try:
+        return [load_scenario(name) for name in names] or load_scenarios()
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error), param_hint="--only") from error
+
+
+def _batches(scenarios: Sequence[Scenario], finished: Finished, side: Side, size: int) -> Iterator[list[Scenario]]:
+    left = [item for item in scenarios if finished.get(item.name, side) is None]
+    if side == "real":
+        left = [item for item in left if not item.embedded_only]
+    for start in range(0, len(left), size):
+        yield left[start : start + size]
+
+
+def _on_the_real_one(scenarios: Sequence[Scenario], finished: Finished, board: Board, together: int) -> None:
+    """One control plane and one installation of the program for all of them; neither if nothing is left to do."""
+    batches = list(_batches(scenarios, finished, "real", together))
+    if not batches:
+        return
+    with _control_plane() as (control_plane, program):
+        for batch in batches:
+            run = run_real(batch, control_plane=control_plane, program=program, progress=board.progress("real"))
+            finished.add(asyncio.run(run).results)
+
+
+@contextmanager
+def _control_plane() -> Iterator[tuple[ControlPlane, Program]]:
+    binaries = find_binaries(os.environ)
+    if binaries is None:
+        raise typer.BadParameter("its programs are not here: run `make control-plane`", param_hint="--side real")
+    with ControlPlane(binaries) as control_plane, tempfile.TemporaryDirectory(prefix="prove-") as folder:
+        control_plane.start_kubelet(nodes=NODES)
+        yield control_plane, Program(control_plane, Path(folder))
+
+
+def _told(console: Console, rows: Sequence[Row], sides: Sequence[Side]) -> int:
+    """Say what is not as it should be; the exit code."""
+    faults = [(row.scenario, fault) for row in rows for fault in row.faults]
+    for name, fault in faults:
+        console.print(f"{name}: {fault}", style="red", markup=False, highlight=False)
+    count = counts(rows)
+    shown = count if len(sides) > 1 else {key: count[key] for key in ("scenarios", "families", "failed", "harmed")}
+    console.print(", ".join(f"{value} {key.replace('_', ' ')}" for key, value in shown.items()), highlight=False)
+    unfinished = len(sides) > 1 and any(not row.complete for row in rows)
+    return 1 if faults or unfinished else 0
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,45 @@
+"""Whether the two sides agree on a scenario, and where they do not. Pure.
+
+Where they differ, the embedded one is wrong. What a run may show or not is named in the scenario's own file
+(`sometimes`, `also`), with its reason. Symptoms that say no more than that a deadline has passed are left out:
+whether it has depends on when one looks, and that it fails at all is compared anyway.
+"""
+
+from __future__ import annotations
+
+from incidents.symptoms import Symptom
+from simulator.scenario import Scenario
+
+from .results import Result
+from .standing import Standing
+
+_DEADLINES = {Symptom.ROLLOUT_STUCK, Symptom.NOT_READY}
+
+
+def disagreements(scenario: Scenario, embedded: Result, real: Result) -> tuple[str, ...]:
+    """One line for each thing that differs; empty when they agree."""
+    found = []
+    if embedded.outcome != real.outcome and not (embedded.accepted and real.accepted):
+        found.append(f"outcome: embedded {embedded.outcome}, real {real.outcome}")
+    overlooked = {item.reason for item in scenario.sometimes}
+    here, there = set(embedded.warnings) - overlooked, set(real.warnings) - overlooked
+    for side, reasons in (("embedded", here - there), ("real", there - here)):
+        found += [f"Warning {reason}: on the {side} side only" for reason in sorted(reasons)]
+    for name in sorted({*embedded.states, *real.states}):
+        found += _workload(name, embedded.states.get(name), real.states.get(name))
+    return tuple(found)
+
+
+def _workload(name: str, embedded: Standing | None, real: Standing | None) -> list[str]:
+    if embedded is None or real is None:
+        return [] if embedded is real else [f"{name}: on the {'real' if embedded is None else 'embedded'} side only"]
+    found = []
+    if _compared(embedded) != _compared(real):
+        found.append(f"{name}: embedded {embedded}, real {real}")
+    if embedded.spec != real.spec:
+        found.append(f"{name}: the specs of its pods differ")
+    return found
+
+
+def _compared(standing: Standing) -> tuple[str, frozenset[str]]:
+    return standing.state, frozenset(standing.symptoms) - _DEADLINES

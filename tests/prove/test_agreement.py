@@ -1,0 +1,108 @@
+"""Two sides of one scenario: what counts as agreeing, and what every difference is called."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulator.scenario import load_scenario
+
+from .agreement import disagreements
+from .results import Result, Side
+from .standing import Standing, fits
+
+TYPO = load_scenario("image-typo")
+FLAG = load_scenario("command-flag")
+WEB, WEB_2 = Standing(state="well", spec="a1"), Standing(state="well", spec="b2")
+
+
+def result(side: Side = "embedded", **fields: Any) -> Result:
+    given: dict[str, Any] = {
+        "scenario": TYPO.name,
+        "family": TYPO.family,
+        "expected": "resolved",
+        "outcome": "resolved",
+        "seconds": 1.0,
+        "warnings": ("Failed",),
+        "states": {"Deployment/web": WEB},
+    }
+    return Result(side=side, **(given | fields))
+
+
+def test_the_same_on_both_sides_is_agreement_however_long_it_took() -> None:
+    assert disagreements(TYPO, result(), result("real", seconds=72.0)) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"outcome": "escalated"}, "outcome: embedded resolved, real escalated"),
+        ({"warnings": ("BackOff", "Failed")}, "Warning BackOff: on the real side only"),
+        ({"warnings": ()}, "Warning Failed: on the embedded side only"),
+        ({"states": {}}, "Deployment/web: on the embedded side only"),
+        (
+            {"states": {"Deployment/web": Standing(state="failing", symptoms=("image-pull",), spec="a1")}},
+            "Deployment/web: embedded well, real failing (image-pull)",
+        ),
+        (
+            {"states": {"Deployment/web": Standing(state="well", spec="b2")}},
+            "Deployment/web: the specs of its pods differ",
+        ),
+    ],
+)
+def test_every_difference_is_named(fields: dict[str, Any], says: str) -> None:
+    assert disagreements(TYPO, result(), result("real", **fields)) == (says,)
+
+
+def test_only_the_reasons_that_the_scenario_names_may_come_and_go() -> None:
+    shown = result("real", warnings=("Failed", "Unhealthy"))
+    assert disagreements(TYPO, result(), shown) == ("Warning Unhealthy: on the real side only",)
+    assert disagreements(FLAG, result(), shown) == ()
+    assert all(item.because for item in FLAG.sometimes)
+    assert disagreements(replace(FLAG, sometimes=()), result(), shown) != ()
+
+
+def test_an_outcome_that_the_scenario_accepts_as_well_is_no_difference() -> None:
+    outage = load_scenario("registry-outage")
+    expected = {"expected": "left_alone", "also": outage.expected["also"]}
+    here, there = result(outcome="left_alone", **expected), result("real", outcome="escalated", **expected)
+    assert outage.expected["because"]
+    assert here.failures == there.failures == disagreements(outage, here, there) == ()
+    changed = result("real", outcome="resolved", **expected)
+    assert changed.failures == ("ended resolved, not left_alone",)
+    assert disagreements(outage, here, changed) != ()
+
+
+def test_whether_a_deadline_has_passed_by_now_is_no_difference_but_what_fails_is() -> None:
+    def failing(*symptoms: str) -> dict[str, Standing]:
+        return {"Deployment/web": Standing(state="failing", symptoms=symptoms, spec="a1")}
+
+    early, late = failing("crash-loop"), failing("crash-loop", "rollout-stuck")
+    assert disagreements(TYPO, result(states=early), result("real", states=late)) == ()
+    assert disagreements(TYPO, result(states=early), result("real", states=failing("oom-killed"))) != ()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "states", "fitting"),
+    [
+        ("resolved", ["well", "well"], True),
+        ("resolved", ["well", "starting"], False),
+        ("left_alone", ["failing"], False),
+        ("rolled_back", ["well"], False),
+        ("rolled_back", ["failing"], True),
+        ("escalated", ["well", "failing"], True),
+        ("escalated", ["starting"], False),
+    ],
+)
+def test_an_expectation_fits_when_the_cluster_stands_as_it_says(outcome: str, states: list[str], fitting: bool) -> None:
+    assert fits(outcome, {str(index): Standing(state=state) for index, state in enumerate(states)}) is fitting
+
+
+def test_a_result_fails_for_its_outcome_its_check_its_events_its_harm_and_its_state() -> None:
+    assert result().failures == ()
+    wrong = result(problems=("web: 1 of 2",), missing=("BackOff of a Pod ()",), harms=("field: web",))
+    assert wrong.failures == ("web: 1 of 2", "never showed BackOff of a Pod ()", "field: web")
+    assert result(outcome="escalated").failures == ("ended escalated, not resolved",)
+    broken = msgspec.structs.replace(result(), states={"Deployment/web": Standing(state="failing")})
+    assert broken.failures == ("resolved, and yet Deployment/web failing",)

@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STUDIO_ENV := LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false
 
-.PHONY: help demo run test test-conformance scenarios lint bench schema control-plane test-control-plane prove test-studio studio lock wheel clean
+.PHONY: help demo run test test-conformance scenarios lint bench schema access control-plane test-control-plane prove test-studio studio lock wheel clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -46,6 +46,9 @@ control-plane: $(DEV) ## build etcd, kube-apiserver, controller-manager, schedul
 
 test-control-plane: control-plane ## harness, conformance, and a scenario of each family on a real control plane
 	$(BIN)/pytest -m control_plane tests/control_plane tests/conformance
+
+access: control-plane ## take the first roles of a cluster from the real API server again
+	$(BIN)/python -m tests.control_plane.access
 
 prove: control-plane ## every scenario on both clusters, going on where it stopped; writes docs/proof.*
 	$(BIN)/python -m tests.prove

@@ -8,10 +8,11 @@ from typing import Any
 
 from cluster_apart import ClusterApart, cluster_apart
 
-from simulator.resources import DEPLOYMENTS, NAMESPACES
+from simulator.resources import DEPLOYMENTS, EVENTS, NAMESPACES
 
 NAMESPACE, IMAGE = "bench", "nginx:1.27-alpine"
 PODS_EACH, LOOK_SECONDS, ALL_SECONDS = 50, 1.0, 900.0
+TOLD_SECONDS = 2.0
 STARTS, IDLE_SECONDS, CALM_SECONDS = 5, 10.0, 10.0
 
 
@@ -35,7 +36,8 @@ async def measure_starts() -> dict[str, Any]:
 async def measure_scale(*, pods: int, nodes: int, speed: float) -> dict[str, Any]:
     """Seconds from the first Deployment's creation until every pod is ready. Raises TimeoutError.
 
-    ``speed`` shortens the waits of images and programs; what is left is work. Deployments of 50 pods each.
+    ``speed`` shortens the waits of images and programs; what is left is work. Deployments of 50 pods each. Events are
+    written behind what they tell of, as in every cluster; it is idle once the last of them is there.
     """
     async with cluster_apart(nodes=nodes, speed=speed) as cluster:
         started = time.perf_counter()
@@ -45,6 +47,9 @@ async def measure_scale(*, pods: int, nodes: int, speed: float) -> dict[str, Any
             await _until_ready(cluster, pods)
         running = time.perf_counter() - started
         after = await cluster.usage()
+        async with asyncio.timeout(ALL_SECONDS):
+            events = await _until_told(cluster)
+        told = time.perf_counter() - started
         await asyncio.sleep(CALM_SECONDS)
         idle = await cluster.idle_percent(IDLE_SECONDS)
     work = after["cpu_seconds"] - before["cpu_seconds"]
@@ -53,6 +58,8 @@ async def measure_scale(*, pods: int, nodes: int, speed: float) -> dict[str, Any
         "nodes": nodes,
         "speed": speed,
         "running_seconds": round(running, 1),
+        "events": events,
+        "events_seconds": round(told, 1),
         "cpu_seconds": round(work, 1),
         "cpu_ms_per_pod": round(1000 * work / pods, 1),
         "resident_mb": round(after["resident_mb"]),
@@ -73,6 +80,20 @@ async def _until_ready(cluster: ClusterApart, pods: int) -> None:
         if await _ready(cluster) == pods:
             return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _until_told(cluster: ClusterApart) -> int:
+    """Wait until no more Events come; how many there are."""
+    seen = -1
+    while (found := await _events(cluster)) != seen:
+        seen = found
+        await asyncio.sleep(TOLD_SECONDS)
+    return found
+
+
+async def _events(cluster: ClusterApart) -> int:
+    page = await cluster.admin.request("GET", EVENTS.path(), query={"limit": "1"})
+    return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
 
 
 async def _ready(cluster: ClusterApart) -> int:

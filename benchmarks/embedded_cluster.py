@@ -80,6 +80,7 @@ def _table(results: dict[str, Any]) -> Table:
         ("merge patch", f"{asked['patch_per_second']:,}/s", ""),
         (f"events to {watch['watches']} watches", f"{watch['events_per_second']:,}/s", ""),
         (f"{many}: all Running", f"{scale['running_seconds']} s", f"{TARGETS['running_seconds']} s"),
+        (f"{many}: all Events written", f"{scale['events_seconds']} s", ""),
         (f"{many}: resident", f"{scale['resident_mb']} MB", f"{TARGETS['resident_mb']} MB"),
         (f"{many}: idle", f"{scale['idle_percent']} % of a core", f"{TARGETS['idle_percent']} %"),
     ):

@@ -11,7 +11,8 @@ What it does not do:
 - CBOR and protobuf answers; OpenAPI has no descriptions and no schemas of custom resources, v2 no paths;
 - access: roles count only with `EmbeddedCluster(rbac=True)`; no client certificates, no anonymous user, no impersonated
   uid; users' tokens do not expire; no TLS;
-- faults delay requests, cut connections and answers; they do not slow single bytes, reorder, or lose what has been stored;
+- faults delay requests, cut connections and answers; they do not slow single bytes, reorder, or lose what has been
+  stored;
 - admission webhooks and admission policies are stored and never asked; pod security judges by the newest version of a
   policy; quotas count without `status` having to be filled first;
 - custom resources: rules in CEL and conversion webhooks are not run (a definition with rules is answered with a
@@ -38,8 +39,8 @@ What it does not do:
 - aggregated API servers: only those on loopback can be reached, by an ExternalName service (one whose port says
   `appProtocol: http` is spoken to without TLS); connections are not upgraded, OpenAPI is not merged;
 - persistence: everything is gone when it stops; old versions can be listed as far back as they can be watched from;
-- validation of volume sources of clouds, of resource claims, of runtime classes, of Windows' own fields and of what only
-  feature gates switch on; warnings of what is deprecated; events never expire.
+- validation of volume sources of clouds, of resource claims and runtime classes, of Windows' own fields and of what
+  only feature gates switch on; warnings of what is deprecated; events never expire.
 """
 
 from typing import TYPE_CHECKING, Any

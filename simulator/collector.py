@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-_PATIENT = (10_000, 20, 50)
+_PATIENT = (50_000, 20, 50)
 """Allocations before the youngest are looked at, and how many such looks make one at older and at all objects."""
 _lock = Lock()
 _before: list[tuple[int, int, int]] = []

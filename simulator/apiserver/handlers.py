@@ -253,7 +253,9 @@ class Handlers:
         return TableMaker(call.kind, include=call.query.get("includeObject", ""), now=self._now())
 
     def _answer(self, call: Call, written: Written, checks: FieldChecks | None = None) -> Answer:
-        stored = Stored(call.kind, written.body, 0)
+        stored = self._store.of(call.kind).get(namespace_of(written.body), name_of(written.body))
+        if stored is None or stored.body is not written.body:  # dry runs, and what is gone
+            stored = Stored(call.kind, written.body, 0)
         told = [*(checks.warnings if checks else ()), *written.warnings]
         warned = ", ".join(f'299 - "{_quoted(one)}"' for one in told)
         return Answer(

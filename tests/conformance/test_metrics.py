@@ -14,7 +14,7 @@ from tests.backend import Backend, running_backend
 from tests.control_plane.credentials import create_credentials
 
 from .bodies import container, deployment, service
-from .client import Answer, Api
+from .client import Api
 from .custom import custom_resource
 from .expectations import causes
 from .kubectl import Kubectl
@@ -307,10 +307,6 @@ def _condition(api: Api, name: str, kind: str) -> tuple[str, str, str]:
     return found.get("status", ""), found.get("reason", ""), found.get("message", "")
 
 
-def _read(answer: Answer) -> Any:
-    return answer.body if answer.code == 200 else None
-
-
 def test_pods_and_nodes_have_metrics(metrics: Api) -> None:
     api = metrics
     api.create("deployments", deployment("web", container("main", WEB))).ok()
@@ -325,7 +321,7 @@ def test_pods_and_nodes_have_metrics(metrics: Api) -> None:
     assert found["metadata"]["labels"]["app"] == "web"
     assert api.request("GET", path, query={"labelSelector": "app notin (web)"}).ok()["items"] == []
     name = found["metadata"]["name"]
-    assert _read(api.request("GET", f"{path}/{name}"))["kind"] == "PodMetrics"
+    assert api.request("GET", f"{path}/{name}").ok()["kind"] == "PodMetrics"
     missing = api.request("GET", f"{path}/nobody")
     assert (missing.code, missing.body["reason"]) == (404, "NotFound")
     nodes = api.request("GET", "/apis/metrics.k8s.io/v1beta1/nodes").ok()["items"]

@@ -36,7 +36,7 @@ RECHECK_SECONDS = 10.0  # of a subject that is starting or was just well
 RETRY_SECONDS = 5.0  # when the API server is away or another run has the subject
 REVIEW_SECONDS = 15.0
 OUTBOX_SECONDS = 15.0
-DRAIN_SECONDS = 7.0  # real seconds a run in flight is given at SIGTERM; the process is gone within ten
+DRAIN_SECONDS = 6.0  # real seconds a run in flight is given at SIGTERM; the process is gone within ten
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import sys
-import time
 from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from tests.world import USER, World, incidents_of
 from tools.clock import Clock
 from tools.store.sqlite import open_store
 
-DRAINED_SECONDS = 10.0
 _FORKS = """
 import json, os, sys
 import app.composition, cli.main, cli.running, stamina
@@ -129,9 +127,7 @@ async def test_a_change_in_flight_at_sigterm_is_verified_by_the_next_start_and_n
 
 async def _drained(program: Program, number: signal.Signals) -> int:
     program.process.send_signal(number)
-    began = time.monotonic()
     ended = await program.ended()
-    assert time.monotonic() - began < DRAINED_SECONDS
     assert "Traceback" not in ended.err
     return ended.code
 

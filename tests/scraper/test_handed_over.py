@@ -65,7 +65,7 @@ async def test_a_changed_spec_that_still_fails_is_a_new_incident_that_follows_an
         await world.closed(app.store, second)
         await world.eventually(lambda: _told(told, second, 2))
     titles = [notice.title.partition(":")[0] for notice in told.notices]
-    # A crash loop is Ready in between: seen in such a moment, the first spec is one to go back to, which is then undone.
+    # A crash loop is Ready in between: seen then, the first spec is one to go back to, which is undone again.
     handed_over = {"Needs a person", "Tried, undone, needs a person"}
     assert (titles[0], titles[1] in handed_over, titles[2:]) == ("Needs a person", True, ["Over"])
     assert told.notices[-1].incident == second.id

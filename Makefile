@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STUDIO_ENV := LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false
 
-.PHONY: help demo run test test-conformance scenarios lint bench schema access control-plane test-control-plane prove test-studio studio lock wheel clean
+.PHONY: help demo run test test-kill test-conformance scenarios lint bench bench-cluster soak soak-short schema access control-plane test-control-plane prove test-studio studio lock wheel clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -23,7 +23,7 @@ run: $(RUNTIME) ## run the daemon on the cluster of your current context (mode s
 	$(BIN)/k8s-auto-fixer run
 
 test: $(DEV) ## the fast tests: Python and loopback only
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 test-conformance: $(DEV) ## facts of the Kubernetes API on the embedded cluster
 	$(BIN)/pytest -n 2 --dist loadgroup -m conformance tests/conformance
@@ -31,15 +31,26 @@ test-conformance: $(DEV) ## facts of the Kubernetes API on the embedded cluster
 scenarios: $(DEV) ## every scenario by the real program on the embedded cluster
 	$(BIN)/python -m tests.prove --side embedded --fresh
 
+test-kill: $(DEV) ## kill the daemon at every request and every commit of an incident
+	$(BIN)/pytest -n 2 -m kill tests/kill
+
 lint: $(DEV) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV) ## measure, side by side in one run; results in benchmarks/results
-	$(BIN)/python benchmarks/first_repair.py
+bench: $(DEV) ## measure the daemon against its targets, side by side in one run; results in benchmarks/results
+	$(BIN)/python benchmarks/bench.py
+
+bench-cluster: $(DEV) ## measure the embedded cluster, 5,000 pods included
 	$(BIN)/python benchmarks/embedded_cluster.py
+
+soak: $(DEV) ## 10,000 dropped watches, 100 restarts, 5,000 incidents; hours
+	$(BIN)/python benchmarks/soak.py
+
+soak-short: $(DEV) ## the same in about a minute
+	$(BIN)/python benchmarks/soak.py --short
 
 control-plane: $(DEV) ## build etcd, kube-apiserver, controller-manager, scheduler and kubectl from their Go modules
 	$(BIN)/python -m tests.control_plane.build

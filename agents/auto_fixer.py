@@ -7,13 +7,15 @@ import structlog
 
 from agents.standing import Standing, Turn
 from incidents.changes import Change, ChangeState
+from incidents.decisions import Request, rounds_allowed, taken_back, turned_down
 from incidents.evidence import Evidence
 from incidents.incident import Outcome, Result, Round
 from incidents.policy import Answer, Mode
 from incidents.proposals import Proposal
 from remediation import Attempt, Remediation
 from remediation.undo import UndoRefused
-from tools.store.sqlite import Store
+from tools.notify.contract import Notice, Section
+from tools.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +50,14 @@ class AutoFixer:
         return None
 
     async def _try(self, standing: Standing, current: Round, proposal: Proposal, evidence: Evidence) -> Turn:
+        if because := await self._turned_down(standing, current.number):
+            return await self._settle(standing, because)
         stuck = await self._make_way(standing, proposal)
         if stuck is not None:
             return stuck
         attempt = await self._remediation.attempt(standing.incident, proposal, evidence, round_number=current.number)
+        if attempt.request is not None:
+            return await self._waiting(standing, current, attempt, attempt.request)
         entry = msgspec.structs.replace(current, verdict=attempt.verdict, diff=attempt.diff)
         if attempt.change is None:
             return await self._not_applied(standing, entry, attempt)
@@ -70,21 +76,53 @@ class AutoFixer:
                 return Turn(text=f"Change {change.id} cannot be undone: {error}", outcome=Outcome.ESCALATED)
         return None
 
-    async def _not_applied(self, standing: Standing, entry: Round, attempt: Attempt) -> Turn:
+    async def _turned_down(self, standing: Standing, number: int) -> str:
+        """Why a person does not want this round, if one has said so since the last `retry`."""
+        incident = standing.incident.id
+        decisions = await self._store.decisions(incident)
+        if undone := taken_back(await self._store.changes(incident), decisions):
+            return f"{undone.undone_by} has undone change {undone.id}"
+        return turned_down(await self._store.requests_of(incident), decisions, number)
+
+    async def _waiting(self, standing: Standing, current: Round, attempt: Attempt, request: Request) -> Turn:
+        """The round stays as it is: with the answer it begins anew, from the world as it is then."""
+        entry = msgspec.structs.replace(current, diff=attempt.diff)
         await self._store.save_round(standing.incident.id, entry)
-        said = "; ".join(f"{ruling.rule}: {ruling.reason}" for ruling in attempt.verdict.objections)
-        if attempt.verdict.answer is Answer.DEFER and standing.outcome is None and _first_deferral(standing):
+        return Turn(text=f"Waits for a person: {_objections(attempt)}", entry=entry, request=request.id)
+
+    async def _not_applied(self, standing: Standing, entry: Round, attempt: Attempt) -> Turn:
+        said, until = _objections(attempt), attempt.verdict.until
+        deferred, stands = attempt.verdict.answer is Answer.DEFER, await self._anything_stands(standing)
+        if deferred and until is not None and not stands:
+            await self._tell_of_breaker(attempt)
+            return Turn(text=f"Deferred: {said}", parked_until=until)  # and the round is not counted
+        await self._store.save_round(standing.incident.id, entry)
+        if deferred and until is None and _first_deferral(standing):
             return Turn(text=f"Deferred: {said}", entry=entry, again=True)
-        if any(entry.change_state is ChangeState.APPLIED for entry in standing.rounds):
+        if stands:  # nothing of ours is left standing unverified while it waits
             settled = await self._settle(standing, said)
             return msgspec.structs.replace(settled, entry=entry)
         outcome = Outcome.OBSERVED if self._remediation.policy.mode is Mode.OBSERVE else Outcome.ESCALATED
         return Turn(text=f"Not applied: {said}", entry=entry, outcome=outcome)
 
+    async def _tell_of_breaker(self, attempt: Attempt) -> None:
+        """An open breaker is told of once, however many incidents it parks: somebody should look at what was undone."""
+        for ruling in attempt.verdict.objections:
+            if ruling.rule == "breaker" and ruling.until is not None:
+                lines = (ruling.reason, "Incidents that need a change wait until then.")
+                notice = Notice(
+                    key=f"breaker/{ruling.until.isoformat()}",
+                    title="No new changes are begun for a while",
+                    sections=(Section(lines=lines),),
+                )
+                await self._store.enqueue(notice)
+
     async def _verify(self, standing: Standing, change: Change, entry: Round | None = None) -> Turn:
         change, verification = await self._remediation.verify(change)
-        entry = entry or _round(standing, change.round) or Round(number=change.round, proposal=change.proposal)
-        entry = msgspec.structs.replace(entry, change=change.id, change_state=change.state, verification=verification)
+        entry = entry or _round(standing, change.round) or Round(number=change.round)
+        entry = msgspec.structs.replace(
+            entry, proposal=change.proposal, change=change.id, change_state=change.state, verification=verification
+        )
         await self._store.save_round(standing.incident.id, entry)
         text = f"{change.proposal.reason}: {verification.result} ({verification.detail})"
         match verification.result:
@@ -92,10 +130,19 @@ class AutoFixer:
                 return Turn(text=text, entry=entry, outcome=Outcome.RESOLVED)
             case Result.CANNOT_TELL:
                 return Turn(text=text, entry=entry, outcome=Outcome.ESCALATED)
-        if entry.number < self._remediation.policy.bounds.rounds:
+        if entry.number < await self._last_round(standing):
             return Turn(text=text, entry=entry, again=True)
         settled = await self._settle(standing, text)
         return msgspec.structs.replace(settled, entry=await self._refreshed(standing, entry))
+
+    async def _last_round(self, standing: Standing) -> int:
+        decisions = await self._store.decisions(standing.incident.id)
+        return rounds_allowed(decisions, self._remediation.policy.bounds.rounds)
+
+    async def _anything_stands(self, standing: Standing) -> bool:
+        """Whether a change of this work has not ended yet; one that was kept has."""
+        changes = await self._store.changes(standing.incident.id)
+        return any(change.state in (ChangeState.SENT, ChangeState.APPLIED) for change in changes)
 
     async def _settle(self, standing: Standing, because: str) -> Turn:
         settlement = await self._remediation.settle(standing.incident)
@@ -113,6 +160,10 @@ class AutoFixer:
                 entry = msgspec.structs.replace(entry, change_state=change.state)
         await self._store.save_round(standing.incident.id, entry)
         return entry
+
+
+def _objections(attempt: Attempt) -> str:
+    return "; ".join(f"{ruling.rule}: {ruling.reason}" for ruling in attempt.verdict.objections)
 
 
 def _round(standing: Standing, number: int) -> Round | None:

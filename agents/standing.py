@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -27,12 +28,17 @@ class Saying(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """One incident in the middle of its work."""
+    """One incident in the middle of its work.
+
+    ``parked_until``: it is deferred until then. ``request``: a person has been asked; the work goes on with the answer.
+    """
 
     incident: Incident
     rounds: tuple[Round, ...] = ()
     sayings: tuple[Saying, ...] = ()
     outcome: Outcome | None = None
+    parked_until: datetime | None = None
+    request: str = ""
     summary: str = ""
     has_logs: bool = False
 
@@ -52,4 +58,6 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     entry: Round | None = None
     outcome: Outcome | None = None
+    parked_until: datetime | None = None
+    request: str = ""  # that a person has to decide before the work goes on
     again: bool = False  # the world has changed: observe before anything else

@@ -47,6 +47,7 @@ class Supervisor:
         """The next agent, the reason, and what has been used up so far."""
         choice, reason = route_by_rule(standing)
         open_question = choice in (Agent.RESEARCHER, Agent.CODER, Agent.HELP_SEEKER) and standing.outcome is None
+        open_question = open_question and not standing.request
         calls = usage.get("model_calls", 0)
         if self._model is None or not open_question or calls >= MODEL_CALLS:
             return choice, reason, dict(usage)
@@ -76,6 +77,12 @@ class Supervisor:
 def route_by_rule(standing: Standing) -> tuple[Agent, str]:
     """What design and safety decide without anybody's opinion."""
     current = standing.current
+    if standing.parked_until is not None:
+        return Agent.FINISH, f"deferred until {standing.parked_until:%Y-%m-%d %H:%M:%S} UTC"
+    if standing.request and standing.outcome is None:
+        if standing.spoke(Agent.HELP_SEEKER):
+            return Agent.FINISH, "a person has been asked"
+        return Agent.HELP_SEEKER, "a person has to decide"
     if standing.outcome is not None:
         if standing.outcome in CLOSING or standing.spoke(Agent.HELP_SEEKER):
             return Agent.FINISH, f"the outcome is {standing.outcome}"

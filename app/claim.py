@@ -17,6 +17,8 @@ from tools.clock import Clock
 from tools.cluster.errors import ClusterError, Forbidden, NotFound
 from tools.cluster.own_objects import LEASE_SECONDS, OwnObjects
 
+RELEASE_SECONDS = 1.5  # real seconds: whoever is told to end has no more left for an API server that hangs
+
 log = structlog.get_logger(__name__)
 
 
@@ -59,7 +61,7 @@ async def other_holder(own: OwnObjects, *, namespace: str, identity: str, clock:
 
 def restrained(mode: Mode, holder: str | None) -> Mode:
     """The mode that is left where another store's daemon works on the cluster."""
-    return Mode.SUGGEST if holder is not None and mode is Mode.AUTO else mode
+    return Mode.SUGGEST if holder is not None and mode in (Mode.APPROVE, Mode.AUTO) else mode
 
 
 async def _keep(own: OwnObjects, namespace: str, identity: str, clock: Clock) -> None:
@@ -79,6 +81,7 @@ async def _keep(own: OwnObjects, namespace: str, identity: str, clock: Clock) ->
 
 async def _release(own: OwnObjects, namespace: str, identity: str, clock: Clock) -> None:
     try:
-        await own.release_lease(namespace, identity, now=clock.now())
-    except ClusterError as error:
-        log.warning("lease.not_released", because=str(error))  # it runs out by itself
+        async with asyncio.timeout(RELEASE_SECONDS):
+            await own.release_lease(namespace, identity, now=clock.now())
+    except (ClusterError, TimeoutError) as error:
+        log.warning("lease.not_released", because=str(error) or "no answer in time")  # it runs out by itself

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,14 +24,17 @@ from agents.researcher import Researcher
 from agents.supervisor import Supervisor
 from app.claim import claiming, other_holder, restrained
 from app.outside import open_notifier, open_registry, open_search, supervisor_model
+from app.place import commands_of
 from app.settings import Settings
+from app.sole import holder_name, sole_worker
 from app.version import USER_AGENT
 from evidence.collector import Collector
+from evidence.image_index import ImageIndex
 from graph.build import Parts, build_graph
 from graph.runner import Progress, Runner
 from graph.state import State
 from incidents.objects import ClusterId
-from incidents.policy import Policy
+from incidents.policy import Policy, Windows
 from remediation import open_remediation
 from remediation.recover import recover
 from scraper.daemon import Daemon, DaemonParts
@@ -45,7 +47,9 @@ from tools.models import close_chat_model
 from tools.notify import Notifier
 from tools.notify.outbox import Outbox
 from tools.sandbox.checked import CheckedSandbox
-from tools.store.sqlite import Store, make_private, open_store
+from tools.store import Store
+from tools.store.sqlite import make_write_ahead, open_store
+from tools.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 Graph = CompiledStateGraph[State, None, State, State]
@@ -66,6 +70,7 @@ class App:
     outbox: Outbox
     graph: Graph
     runner: Runner
+    telemetry: Telemetry
     other_daemon: str | None = None  # who holds this cluster's Lease, if it is another store's daemon
 
     def daemon(self) -> Daemon:
@@ -81,7 +86,11 @@ class App:
             cluster=self.cluster,
             grace_seconds=self.settings.grace_seconds,
             settle_seconds=self.settings.settle_seconds,
+            sweep_seconds=self.settings.sweep_seconds,
             workers=self.settings.workers,
+            retention_days=self.settings.retention_days,
+            telemetry=self.telemetry,
+            commands=commands_of(self.settings),
         )
         return Daemon(parts, monotonic=time.monotonic)
 
@@ -100,25 +109,40 @@ async def open_app(
 
     ``speed`` is that of an embedded cluster. ``hold_lease``: this process is to be the cluster's daemon; where
     another store's daemon works already, mode auto becomes suggest. Raises ClusterError when the cluster cannot be
-    reached or refuses, StoreError when the store cannot be used. Changes that a crash left half-way are decided
-    before this answers.
+    reached or refuses, StoreError when the store cannot be used. With ``hold_lease`` it waits as long as another
+    daemon works on the store. Changes that a crash left half-way are decided before this answers.
     """
-    clock = Clock(speed)
+    clock, telemetry = Clock(speed), Telemetry()
     async with AsyncExitStack() as stack:
         transport = await connect(
             user_agent=USER_AGENT,
             kubeconfig=kubeconfig if kubeconfig is not None else settings.kubeconfig,
             context=settings.context,
             in_cluster=settings.in_cluster and kubeconfig is None,
+            telemetry=telemetry,
         )
         stack.push_async_callback(transport.aclose)
         reader = Reader(transport)
         cluster = await reader.cluster_id()
         store = await stack.enter_async_context(open_store(settings.store, now=clock.now))
-        settings, holder = await _claimed(stack, settings, transport, store, clock, hold=hold_lease)
-        await recover(transport, reader, store, cluster)
+        if hold_lease:
+            await stack.enter_async_context(sole_worker(store, clock))
+        settings, other = await _claimed(stack, settings, transport, store, clock, hold=hold_lease)
+        holder = holder_name(daemon=hold_lease)
+        await recover(transport, reader, store, cluster, clock=clock, holder=holder)
         yield await _assemble(
-            stack, settings, clock, transport, reader, cluster, store, holder, progress=progress, notifier=notifier
+            stack,
+            settings,
+            clock,
+            transport,
+            reader,
+            cluster,
+            store,
+            holder,
+            other,
+            telemetry=telemetry,
+            progress=progress,
+            notifier=notifier,
         )
 
 
@@ -148,20 +172,21 @@ async def _assemble(
     reader: Reader,
     cluster: ClusterId,
     store: Store,
+    holder: str,
     other: str | None,
     *,
+    telemetry: Telemetry,
     progress: Progress | None,
     notifier: Notifier | None,
 ) -> App:
     policy = policy_of(settings)
-    holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
     registry = await open_registry(stack, settings)
     owners = Owners(reader, cluster)
     outbox = Outbox(store, notifier or open_notifier(settings))
     model = supervisor_model(settings)
     stack.push_async_callback(close_chat_model, model)
     sandbox = await stack.enter_async_context(CheckedSandbox())
-    make_private(settings.checkpoints)
+    await make_write_ahead(settings.checkpoints)
     saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(settings.checkpoints)))
     remediation = open_remediation(
         transport,
@@ -176,16 +201,27 @@ async def _assemble(
         reader=reader,
         owners=owners,
         store=store,
-        collector=Collector(reader, now=clock.now, speed=clock.speed, registry=registry),
+        collector=Collector(
+            reader, now=clock.now, speed=clock.speed, registry=registry, images=ImageIndex(store, cluster)
+        ),
         remediation=remediation,
         supervisor=Supervisor(model, method=settings.model_method),
         researcher=Researcher(await open_search(stack, settings)),
         coder=Coder(sandbox),
-        help_seeker=HelpSeeker(store, outbox, policy.mode),
+        help_seeker=HelpSeeker(store, outbox, policy.mode, commands_of(settings)),
         now=clock.now,
     )
     graph = build_graph(parts, saver)
-    runner = Runner(graph, store=store, outbox=outbox, clock=clock, holder=holder, progress=progress)
+    runner = Runner(
+        graph,
+        store=store,
+        outbox=outbox,
+        clock=clock,
+        holder=holder,
+        commands=commands_of(settings),
+        progress=progress,
+        telemetry=telemetry,
+    )
     return App(
         settings=settings,
         policy=policy,
@@ -198,6 +234,7 @@ async def _assemble(
         outbox=outbox,
         graph=graph,
         runner=runner,
+        telemetry=telemetry,
         other_daemon=other,
     )
 
@@ -209,4 +246,14 @@ def policy_of(settings: Settings) -> Policy:
         namespaces=settings.namespaces,
         excluded_namespaces=(*settings.excluded_namespaces, settings.lease_namespace),  # its own is never touched
         min_confidence=settings.min_confidence,
+        windows=Windows(
+            cooldown=settings.cooldown_seconds,
+            same_field=settings.same_field_seconds,
+            concurrent=settings.concurrent_changes,
+            per_hour=settings.changes_per_hour,
+            namespace_share=settings.namespace_share,
+            breaker_undone=settings.breaker_undone,
+            breaker=settings.breaker_seconds,
+            request=settings.request_seconds,
+        ),
     )

@@ -8,10 +8,10 @@ import sys
 import structlog
 
 
-def configure_logging(*, verbose: bool = False, quiet: bool = False) -> None:
-    """Set up structlog. ``quiet`` shows errors only, ``verbose`` debug lines too."""
+def configure_logging(*, verbose: bool = False, quiet: bool = False, form: str = "auto") -> None:
+    """Set up structlog. ``quiet`` shows errors only, ``verbose`` debug lines too; ``form``: auto, json or pretty."""
     level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO
-    terminal = sys.stderr.isatty()
+    terminal = form == "pretty" or (form == "auto" and sys.stderr.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -22,6 +22,7 @@ PACKAGES = (
     "playbooks",
     "remediation",
     "scraper",
+    "server",
     "simulator",
     "tools",
 )

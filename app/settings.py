@@ -1,6 +1,7 @@
-"""The settings: from the environment and the command line, checked once, frozen, and passed in from then on.
+"""The settings: from a file, the environment and the command line, checked once, frozen, and passed in from then on.
 
-Variables start with ``K8S_AUTO_FIXER_``; keys of other services keep the names their own tools use.
+Each is stronger than the one before. Variables start with ``K8S_AUTO_FIXER_``; keys of other services keep the
+names their own tools use, and stand in the environment alone: a settings file is no place for a secret.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from incidents.policy import Mode
 
@@ -25,7 +26,11 @@ _FLAGS = {
     "mode": "--mode",
     "alone": "--alone",
     "namespaces": "--namespace",
+    "listen": "--listen",
+    "log_format": "--log-format",
 }
+_SECRETS = ("openai_api_key", "tavily_api_key", "slack_webhook_url")
+_CONFIG = f"{PREFIX}CONFIG"
 
 
 class SettingsError(ValueError):
@@ -38,8 +43,30 @@ def default_store() -> Path:
     return Path(home) / "k8s-auto-fixer" / "store.sqlite"
 
 
+class _SettingsFile(InitSettingsSource):
+    """A YAML file of settings by name. A name it does not know, or a secret, is refused rather than ignored."""
+
+    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
+        import yaml
+
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except OSError as error:
+            raise SettingsError(f"config: {path} cannot be read ({error.strerror}); see --config") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SettingsError(f"config: {path} is not YAML ({str(error).splitlines()[0]})") from error
+        if not isinstance(content, dict):
+            raise SettingsError(f"config: {path} has to be a mapping of settings, such as `mode: suggest`")
+        for name in content:
+            if name in _SECRETS:
+                raise SettingsError(f"config: {path}: {name} is a secret: set it in the environment instead")
+            if name not in settings_cls.model_fields or name == "config":
+                raise SettingsError(f"config: {path}: there is no setting {str(name)[:60]!r}")
+        super().__init__(settings_cls, content)
+
+
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """Everything that can be set. Each has its unit, its default and its reason."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -50,6 +77,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
+    config: Path | None = Field(None, description="YAML file of settings, weaker than environment and flags")
     kubeconfig: Path | None = Field(None, description="kubeconfig file; none: KUBECONFIG, then ~/.kube/config")
     context: str | None = Field(None, description="context of the kubeconfig; none: its current one")
     in_cluster: bool = Field(False, description="use the pod's own service account")
@@ -57,14 +85,46 @@ class Settings(BaseSettings):
     excluded_namespaces: tuple[str, ...] = Field(
         ("kube-system", "kube-public", "kube-node-lease"), description="namespaces never touched"
     )
-    mode: Mode = Field(Mode.SUGGEST, description="observe, suggest or auto; suggest changes nothing by itself")
+    mode: Mode = Field(
+        Mode.SUGGEST, description="observe, suggest, approve or auto; suggest changes nothing, approve asks each time"
+    )
     alone: bool = Field(False, description="do not look who else works on this cluster")
     lease_namespace: str = Field("k8s-auto-fixer", description="namespace of the Lease that says who works here")
     store: Path = Field(default_factory=default_store, description="the state's SQLite file")
     grace_seconds: float = Field(10.0, ge=0, description="how long a transient may last before it is looked at")
     settle_seconds: float = Field(60.0, gt=0, description="how long well must last before it is believed")
-    workers: int = Field(4, ge=1, le=64, description="incidents worked on at once")
+    workers: int = Field(
+        16,
+        ge=1,
+        le=64,
+        description="incidents worked on at once; most of the time one waits for its workload to settle",
+    )
     min_confidence: float = Field(0.8, ge=0, le=1, description="below it a person is asked")
+    sweep_seconds: float = Field(60.0, ge=5, description="between looks at everything, for what emits no event")
+    cooldown_seconds: float = Field(
+        900.0, ge=0, description="a workload is left alone so long after a change, so that incidents cannot fight"
+    )
+    same_field_seconds: float = Field(
+        86_400.0, ge=0, description="two incidents do not set one field within it: the first did not last"
+    )
+    concurrent_changes: int = Field(5, ge=1, description="changes that stand unverified at once, in the whole cluster")
+    changes_per_hour: int = Field(30, ge=1, description="more than so many is no repair but a storm; the rest waits")
+    namespace_share: float = Field(
+        0.2, gt=0, le=1, description="part of a namespace's workloads changed in an hour; two may always be"
+    )
+    breaker_undone: int = Field(
+        3, ge=1, description="changes undone within breaker_seconds after which nothing new is begun"
+    )
+    breaker_seconds: float = Field(3600.0, gt=0, description="how far back undone changes count for the breaker")
+    request_seconds: float = Field(86_400.0, gt=0, description="how long a person may take to approve")
+    retention_days: float = Field(30.0, gt=0, description="closed incidents are forgotten after; the audit trail stays")
+    listen: str | None = Field(
+        None,
+        pattern=r"^[^\s/]*:\d{1,5}$",
+        description="HOST:PORT for /healthz, /readyz and /metrics; none: no port is opened",
+    )
+    heartbeat_file: Path | None = Field(None, description="touched every 5 s while the daemon lives; none: no file")
+    log_format: Literal["auto", "json", "pretty"] = Field("auto", description="auto: pretty on a terminal, else JSON")
     registries: tuple[str, ...] = Field((), description="registries that may be asked for tags; none: nobody is asked")
     notices: Path | None = Field(None, description="file for messages to people; none: beside the store")
     model: str = Field("gpt-5-mini", description="chat model, if a key or a base URL is set")
@@ -76,6 +136,32 @@ class Settings(BaseSettings):
     tavily_api_key: SecretStr | None = Field(None, validation_alias="TAVILY_API_KEY")
     tavily_base_url: str = Field("https://api.tavily.com", description="Tavily's address")
     slack_webhook_url: SecretStr | None = Field(None, validation_alias="SLACK_WEBHOOK_URL")
+
+    @field_validator("retention_days")
+    @classmethod
+    def _remembers_what_still_counts(cls, days: float, info: ValidationInfo) -> float:
+        longest = max(info.data.get(f"{name}_seconds", 0.0) for name in ("cooldown", "same_field", "breaker"))
+        if days * 86_400 < longest:
+            raise ValueError(
+                f"changes count for {longest:g} s (the longest of cooldown_seconds, same_field_seconds and"
+                f" breaker_seconds); write at least {longest / 86_400:g}"
+            )
+        return days
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the file that ``K8S_AUTO_FIXER_CONFIG`` or ``--config`` names."""
+        named = init_settings().get("config") or os.environ.get(_CONFIG)
+        if not named:
+            return init_settings, env_settings
+        return init_settings, env_settings, _SettingsFile(settings_cls, Path(str(named)))
 
     @property
     def checkpoints(self) -> Path:
@@ -94,7 +180,16 @@ def embedded_settings(folder: Path, **changes: Any) -> Settings:
     What the environment says about clusters is about other ones and counts for nothing here; its keys for services do.
     """
     here = {"mode": Mode.AUTO, "alone": True, "store": folder / "store.sqlite", "notices": folder / "notices.jsonl"}
-    nowhere = {"kubeconfig": None, "context": None, "in_cluster": False, "namespaces": (), "registries": ()}
+    nowhere = {
+        "config": None,
+        "listen": None,
+        "heartbeat_file": None,
+        "kubeconfig": None,
+        "context": None,
+        "in_cluster": False,
+        "namespaces": (),
+        "registries": (),
+    }
     return Settings(**{**here, **nowhere, **changes})
 
 
@@ -102,6 +197,8 @@ def load_settings(**flags: Any) -> Settings:
     """Read the environment; flags that are not None win. Raises SettingsError for the first bad one."""
     try:
         return Settings(**{key: value for key, value in flags.items() if value is not None})
+    except SettingsError:
+        raise
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"

@@ -25,7 +25,6 @@ from starlette.applications import Starlette
 from app.composition import App, Graph, open_app
 from app.names import check_names
 from app.settings import PREFIX, embedded_settings, load_settings
-from scraper.good_revisions import record_good_revisions
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.scenario import apply_break, apply_setup, load_scenario, until_settled
@@ -133,6 +132,6 @@ async def _embedded_app(cluster: EmbeddedCluster, folder: Path) -> AsyncIterator
         async with open_app(
             embedded_settings(folder), kubeconfig=cluster.kubeconfig(user=USER), speed=SPEED, notifier=notices
         ) as app:
-            await record_good_revisions(app.reader, app.store, cluster=app.cluster, policy=app.policy, clock=app.clock)
+            await app.daemon().sweep()  # so that the revision which works is known before it is broken
             await apply_break(admin, scenario)
             yield app

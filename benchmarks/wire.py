@@ -1,4 +1,4 @@
-"""A relay on the wire between the program and the API server: it notes when bytes pass and changes none.
+"""A relay on the wire between the program and the API server: it notes when bytes pass, counts them and changes none.
 
 This is how a reaction is timed from outside, with nothing of the program wrapped or told: an event counts from the
 moment its last byte has been handed to the program's connection, a patch from the moment its first byte has come back.
@@ -17,6 +17,7 @@ import orjson
 CHUNK_BYTES = 256 * 1024
 Note = Callable[[bytes, float], Awaitable[None]]
 _PATCH = re.compile(rb"PATCH \S*/deployments/(?P<name>[^?/ ]+)\??(?P<query>\S*) ")
+_REQUEST = re.compile(rb"[A-Z]+ /\S* HTTP/1")
 _WATCH = re.compile(rb"GET \S*/events\?\S*watch=true")
 
 
@@ -29,10 +30,15 @@ class Relay:
         self.events: dict[str, float] = {}
         self.patches: dict[str, float] = {}
         self.patched = asyncio.Condition()
+        self.requests = 0
+        self.bytes = 0  # both ways
+        self._watching: set[asyncio.StreamWriter] = set()
 
     def expect(self, name: str) -> None:
         """From now on events about pods of this Deployment are noted; earlier ones are about something else."""
         self._owners[name] = f"{name}-"
+        self.events.pop(name, None)
+        self.patches.pop(name, None)
 
     async def until_patched(self, name: str) -> None:
         """Wait for the patch of a Deployment."""
@@ -48,7 +54,7 @@ class Relay:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(*self._upstream)
-        connection = _Connection(self)
+        connection = _Connection(self, writer)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_pass_on(reader, there_writer, before=connection.asked, after=_nothing))
@@ -56,8 +62,21 @@ class Relay:
         except* ConnectionError:
             pass  # one side has hung up: so does the other
         finally:
+            self._watching.discard(writer)
             writer.close()
             there_writer.close()
+
+    def watched_by(self, writer: asyncio.StreamWriter) -> None:
+        """A connection carries a watch from now on."""
+        self._watching.add(writer)
+
+    def drop_watches(self) -> int:
+        """Cut every watch; how many there were."""
+        dropped = list(self._watching)
+        self._watching.clear()
+        for writer in dropped:
+            writer.transport.abort()
+        return len(dropped)
 
     async def note_patch(self, name: str, moment: float) -> None:
         """A patch has begun to arrive."""
@@ -77,18 +96,25 @@ class Relay:
 class _Connection:
     """One connection's two directions: whether it carries the watch is known from what was asked on it."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, program: asyncio.StreamWriter) -> None:
         self._relay = relay
+        self._program = program
         self._watches = False
         self._rest = b""
 
     async def asked(self, chunk: bytes, moment: float) -> None:
+        self._relay.bytes += len(chunk)
+        if _REQUEST.match(chunk):
+            self._relay.requests += 1
+            if b"watch=true" in chunk.split(b" ", 2)[1]:
+                self._relay.watched_by(self._program)
         self._watches = self._watches or bool(_WATCH.match(chunk))
         found = _PATCH.match(chunk)
         if found and b"dryRun" not in found["query"]:
             await self._relay.note_patch(found["name"].decode(), moment)
 
     async def answered(self, chunk: bytes, moment: float) -> None:
+        self._relay.bytes += len(chunk)
         if not self._watches:
             return
         *whole, self._rest = (self._rest + chunk).split(b"\n")

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from agents.help_seeker import undo_command
+from agents.commands import Commands
+from agents.help_seeker import told_undo
+from app.settings import default_store
 from cli.failures import Exit, fail
 from incidents.changes import ChangeState
 from incidents.codec import to_json
 from incidents.evidence import Evidence
-from incidents.incident import Incident, Outcome, Round
+from incidents.incident import Incident, Outcome, Round, Status
 from incidents.objects import ChangeId, IncidentId
 from tools.clock import Clock
-from tools.store.sqlite import Store, open_store
+from tools.scrub import plain_text
+from tools.store import Store
+from tools.store.records import TimelineEntry
+from tools.store.sqlite import open_store
+
+WATCH_SECONDS = 1.0
 
 _COLOURS = {
     Outcome.RESOLVED: "green",
@@ -35,21 +44,84 @@ _COLOURS = {
 _TOLD = ("says", "because", "detail", "outcome", "title", "answer", "fate", "error", "change", "follows")
 
 
-async def show_incidents(path: Path, incident: str | None, *, as_json: bool) -> int:
-    """Show the list or one case. Raises StoreError; an unknown id is one line and an exit code."""
+@dataclass(frozen=True)
+class Wanted:
+    """Which incidents a list shows; empty means all."""
+
+    statuses: tuple[Status, ...] = ()
+    namespace: str = ""
+
+    @classmethod
+    def parse(cls, statuses: Sequence[str], namespace: str | None) -> Wanted:
+        """From the command line's words. A status that is none is one line and an exit code."""
+        try:
+            return cls(tuple(Status(text) for text in statuses), namespace or "")
+        except ValueError:
+            known = ", ".join(status.value for status in Status)
+            raise fail(f"--status: one of {known}", Exit.SETTING) from None
+
+    async def read(self, store: Store) -> list[Incident]:
+        """The incidents, newest first."""
+        found = await store.incidents(*self.statuses)
+        return [item for item in found if self.namespace in ("", item.subject.namespace)]
+
+
+async def show_incidents(
+    path: Path, incident: str | None, wanted: Wanted | None = None, *, as_json: bool, watch: bool = False
+) -> int:
+    """Show the list or one case, once or for as long as it is watched.
+
+    Raises StoreError; an unknown id is one line and an exit code.
+    """
     if not path.exists():  # noqa: ASYNC240 - one stat before anything else runs
         raise fail(f"there is no store at {path}; name another with --store FILE", Exit.STORE)
     async with open_store(path, now=Clock().now) as store:
         if incident is None:
-            return _show_list(await store.incidents(), as_json=as_json)
+            return await _list(store, wanted or Wanted(), as_json=as_json, watch=watch)
         found = await _find(store, incident)
         if found is None:
             raise fail(f"the store {path} has no incident {incident!r}", Exit.UNKNOWN_NAME)
         if as_json:
             Console().print_json(orjson.dumps(await case_of(store, found)).decode())
+        elif watch:
+            await _follow_case(store, found.id)
         else:
             await print_case(store, found.id, Console())
         return Exit.OK
+
+
+async def _list(store: Store, wanted: Wanted, *, as_json: bool, watch: bool) -> int:
+    if not watch:
+        return _show_list(await wanted.read(store), as_json=as_json)
+    if as_json:
+        return await _stream(store, wanted)
+    with Live(refresh_per_second=2, screen=False) as live:
+        while True:
+            live.update(_table(await wanted.read(store)))
+            await Clock().sleep(WATCH_SECONDS)
+
+
+async def _stream(store: Store, wanted: Wanted) -> int:
+    """Each incident as one line of JSON, again whenever it has changed, oldest first."""
+    seen: dict[str, Incident] = {}
+    while True:
+        for item in reversed(await wanted.read(store)):
+            if seen.get(item.id) != item:
+                seen[item.id] = item
+                print(orjson.dumps(to_json(item)).decode(), flush=True)
+        await Clock().sleep(WATCH_SECONDS)
+
+
+async def _follow_case(store: Store, incident: IncidentId) -> None:
+    """The case as it is, then each new line of its timeline until it is closed."""
+    await print_case(store, incident, Console())
+    shown = len(await store.timeline(incident))
+    while (found := await store.incident(incident)) is not None and found.status is not Status.CLOSED:
+        await Clock().sleep(WATCH_SECONDS)
+        entries = await store.timeline(incident)
+        for entry in entries[shown:]:
+            _print_entry(entry, Console())
+        shown = len(entries)
 
 
 async def _find(store: Store, text: str) -> Incident | None:
@@ -62,6 +134,11 @@ def _show_list(incidents: list[Incident], *, as_json: bool) -> int:
     if as_json:
         Console().print_json(orjson.dumps([to_json(item) for item in incidents]).decode())
         return Exit.OK
+    Console().print(_table(incidents))
+    return Exit.OK
+
+
+def _table(incidents: list[Incident]) -> Table:
     table = Table(title=f"{len(incidents)} incidents", title_justify="left", box=None, pad_edge=False)
     for heading in ("ID", "SUBJECT", "SYMPTOM", "STATUS", "OUTCOME", "SIGNALS", "OPENED"):
         table.add_column(heading, no_wrap=heading in ("ID", "OPENED"))
@@ -76,12 +153,11 @@ def _show_list(incidents: list[Incident], *, as_json: bool) -> int:
             str(item.signals),
             item.opened_at.strftime("%Y-%m-%d %H:%M:%S"),
         )
-    Console().print(table)
-    return Exit.OK
+    return table
 
 
 async def case_of(store: Store, incident: Incident) -> dict[str, Any]:
-    """Everything about one incident, as JSON data."""
+    """Everything about one incident, as JSON data; of its changes without the raw values, which only the store has."""
     data: dict[str, Any] = to_json(
         {
             "incident": incident,
@@ -91,6 +167,9 @@ async def case_of(store: Store, incident: Incident) -> dict[str, Any]:
             "evidence": await store.evidence(incident.id),
         }
     )
+    for change in data["changes"]:
+        for raw in ("patch", "inverse", "diff"):  # a round has the difference as it may be shown
+            del change[raw]
     return data
 
 
@@ -103,7 +182,7 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
     console.rule(f"[bold]{escape(str(incident.subject))}[/]  [{colour}]{incident.outcome or incident.status}[/]")
     console.print(f"incident {incident.id}, {incident.signals} signals, {incident.status}", highlight=False)
     if incident.summary:
-        console.print(incident.summary, markup=False, highlight=False)
+        console.print(plain_text(incident.summary), markup=False, highlight=False)
     evidence = await store.latest_evidence(incident.id)
     if evidence is not None:
         _print_evidence(evidence, console)
@@ -113,13 +192,18 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
     standing = [change for change in await store.changes(incident.id) if change.stands]
     if standing:
         console.print("\n[bold]These changes stand; to undo them[/]")
+    commands = Commands(store=store.path.absolute() if store.path != default_store() else None)
     for change in reversed(standing):
-        console.print(undo_command(change), markup=False, highlight=False, soft_wrap=True)
+        console.print(told_undo(change, commands), markup=False, highlight=False, soft_wrap=True)
     console.print("\n[bold]Timeline[/]")
     for record in await store.timeline(incident.id):
-        said = next((str(record.detail[key]) for key in _TOLD if record.detail.get(key)), "")
-        line = (said.splitlines() or [""])[0][:100]
-        console.print(f"  {record.at:%H:%M:%S}  {record.step:<12} {line}", markup=False, highlight=False)
+        _print_entry(record, console)
+
+
+def _print_entry(record: TimelineEntry, console: Console) -> None:
+    said = next((str(record.detail[key]) for key in _TOLD if record.detail.get(key)), "")
+    line = plain_text((said.splitlines() or [""])[0][:100])
+    console.print(f"  {record.at:%H:%M:%S}  {record.step:<12} {line}", markup=False, highlight=False)
 
 
 def _print_evidence(evidence: Evidence, console: Console) -> None:
@@ -127,30 +211,30 @@ def _print_evidence(evidence: Evidence, console: Console) -> None:
     console.print(f"\n[bold]Evidence[/]  {health.state}, {health.ready} of {health.desired} ready", highlight=False)
     for finding in health.findings[:6]:
         place = f"{finding.pod} {finding.container}".strip()
-        console.print(f"  {finding.symptom}  {place}: {finding.detail}", markup=False, highlight=False)
+        console.print(plain_text(f"  {finding.symptom}  {place}: {finding.detail}"), markup=False, highlight=False)
     for excerpt in evidence.logs[:2]:
         tail = excerpt.text.splitlines()[-3:]
         for line in tail:
-            console.print(f"  {excerpt.container} | {line}", markup=False, highlight=False)
+            console.print(plain_text(f"  {excerpt.container} | {line}"), markup=False, highlight=False)
 
 
 def _print_round(entry: Round, states: Mapping[ChangeId, ChangeState], console: Console) -> None:
     if entry.proposal is None:
         return
     console.print(f"\n[bold]Round {entry.number}[/]  ", end="")
-    console.print(entry.proposal.reason, markup=False, highlight=False)
+    console.print(plain_text(entry.proposal.reason), markup=False, highlight=False)
     if entry.diagnosis is not None:
-        console.print(
-            f"  because {entry.diagnosis.cause} ({entry.diagnosis.confidence:.2f})", markup=False, highlight=False
-        )
+        because = plain_text(f"  because {entry.diagnosis.cause} ({entry.diagnosis.confidence:.2f})")
+        console.print(because, markup=False, highlight=False)
     for leaf in entry.diff:
         console.print(f"  [dim]{escape(leaf.pointer)}[/]")
-        console.print(Text(f"    - {leaf.before}", style="red"))
-        console.print(Text(f"    + {leaf.after}", style="green"))
-    for ruling in entry.verdict.objections if entry.verdict is not None else ():
-        console.print(f"  {ruling.answer} by {ruling.rule}: {ruling.reason}", markup=False, highlight=False)
+        console.print(Text(plain_text(f"    - {leaf.before}"), style="red"))
+        console.print(Text(plain_text(f"    + {leaf.after}"), style="green"))
+    for ruling in (*entry.verdict.objections, *entry.verdict.remarks) if entry.verdict is not None else ():
+        ruled = plain_text(f"  {ruling.answer} by {ruling.rule}: {ruling.reason}")
+        console.print(ruled, markup=False, highlight=False)
     if entry.verification is not None:
         said = f"  {entry.verification.result}: {entry.verification.detail}"
         if entry.change is not None and entry.change in states:
             said += f" (change {states[entry.change]})"
-        console.print(said, markup=False, highlight=False)
+        console.print(plain_text(said), markup=False, highlight=False)

@@ -3,7 +3,8 @@
 0 it went well; 2 wrong usage; 3 a bad setting; 4 the kubeconfig cannot be used; 5 the API server cannot be
 reached; 6 it refuses; 7 the store cannot be used; 8 the demo did not end as expected; 9 not repaired; 10 the
 environment is not the program's own; 11 nothing of that name; 12 another store has taken over the cluster; 13 the
-cluster may not be broken; 14 an embedded cluster did not start, or failed.
+cluster may not be broken; 14 an embedded cluster did not start, or failed; 15 the port for health and metrics is taken;
+16 the audit trail is not what was written; 17 there is nothing to decide (any more); 18 a change is not undone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from enum import IntEnum
 
 import typer
 
+from tools.scrub import plain_text
+
 _DOCTOR = "see `k8s-auto-fixer doctor`"
 
 
@@ -21,6 +24,7 @@ class Exit(IntEnum):
     """Exit codes."""
 
     OK = 0
+    USAGE = 2
     SETTING = 3
     KUBECONFIG = 4
     UNREACHABLE = 5
@@ -33,11 +37,15 @@ class Exit(IntEnum):
     LEASE_LOST = 12
     NOT_A_SANDBOX = 13
     CLUSTER_FAILED = 14
+    CANNOT_LISTEN = 15
+    AUDIT_BROKEN = 16
+    NOTHING_TO_DECIDE = 17
+    NOT_UNDONE = 18
 
 
 def fail(message: str, code: Exit) -> typer.Exit:
-    """Print one line to stderr; raise what this answers."""
-    typer.secho(f"k8s-auto-fixer: {message}", err=True, fg=typer.colors.RED)
+    """Print one line to stderr, whatever strangers' words are in it; raise what this answers."""
+    typer.secho(f"k8s-auto-fixer: {plain_text(message)}", err=True, fg=typer.colors.RED)
     return typer.Exit(int(code))
 
 
@@ -62,8 +70,9 @@ def _told(error: BaseException) -> tuple[str, Exit] | None:
     """What to say about an error, if it is one that a user can do something about."""
     from app.claim import ClaimLost
     from app.settings import SettingsError
+    from server.health import CannotListen
     from tools.cluster.errors import ClusterError, Forbidden, Misconfigured, Unauthorized
-    from tools.store.sqlite import StoreError
+    from tools.store import StoreError
 
     match error:
         case SettingsError():
@@ -76,6 +85,8 @@ def _told(error: BaseException) -> tuple[str, Exit] | None:
             return f"the API server refuses: {error}; {_DOCTOR}", Exit.REFUSED
         case ClusterError():
             return str(error), Exit.UNREACHABLE
+        case CannotListen():
+            return str(error), Exit.CANNOT_LISTEN
         case ClaimLost():
             return f"{error}; nothing more is changed from here", Exit.LEASE_LOST
         case StoreError():

@@ -5,15 +5,19 @@ from __future__ import annotations
 from rich.console import Console
 
 from app.composition import App, open_app
+from app.place import commands_of
 from app.settings import Settings
 from cli.case import print_case
 from cli.failures import Exit, fail
+from cli.speaking import say
 from graph.observe import spoken_signal
 from graph.runner import InFlight, TryLater
+from incidents.decisions import RequestState
 from incidents.incident import Incident, Outcome, Status
 from incidents.objects import WORKLOADS, Kind, reference
 from incidents.signals import Source
 from tools.cluster.errors import NotFound
+from tools.scrub import plain_text
 
 
 async def fix_workload(settings: Settings, workload: str, namespace: str) -> int:
@@ -23,7 +27,7 @@ async def fix_workload(settings: Settings, workload: str, namespace: str) -> int
 
     def show(_: Incident, node: str, text: str) -> None:
         console.print(f"[bold cyan]{node:>10}[/]  ", end="")
-        console.print(text, markup=False, highlight=False, overflow="fold")
+        console.print(plain_text(text, keep="\n"), markup=False, highlight=False, overflow="fold")
 
     async with open_app(settings, progress=show) as app:
         incident = await _open(app, kind, namespace, name)
@@ -34,7 +38,19 @@ async def fix_workload(settings: Settings, workload: str, namespace: str) -> int
         except TryLater as error:
             raise fail(str(error), Exit.UNREACHABLE) from None
         await print_case(app.store, ended.id, Console())
+        await _what_next(app, ended, workload, namespace)
         return Exit.OK if ended.outcome in (Outcome.RESOLVED, Outcome.SUPPRESSED) else Exit.NOT_REPAIRED
+
+
+async def _what_next(app: App, incident: Incident, workload: str, namespace: str) -> None:
+    """What has to happen before the work goes on, where it has not ended."""
+    if incident.status is Status.OPEN and incident.parked_until is not None:
+        say(f"\nDeferred until {incident.parked_until:%Y-%m-%d %H:%M:%S} UTC: {incident.summary}")
+    for request in await app.store.requests_of(incident.id) if incident.status is Status.WAITING else ():
+        if request.state is RequestState.OPEN:
+            say(f"\nWaits for a person; to approve exactly this: {commands_of(app.settings).approve(request.id)}")
+            again = commands_of(app.settings).spoken("fix", workload, "-n", namespace, "--mode", app.policy.mode.value)
+            say(f"Then, if no daemon runs on this store: {again}")
 
 
 def _target(workload: str) -> tuple[Kind, str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.auditing import audit_app
 from cli.cluster import cluster_app
 from cli.failures import Exit, clear_failures, fail
 
@@ -19,13 +20,16 @@ app = typer.Typer(
 )
 
 app.add_typer(cluster_app, name="cluster")
+app.add_typer(audit_app, name="audit")
 
 Kubeconfig = Annotated[Path | None, typer.Option(help="kubeconfig file; without it KUBECONFIG, then ~/.kube/config")]
 Context = Annotated[str | None, typer.Option(help="context of the kubeconfig; without it the current one")]
 InCluster = Annotated[bool | None, typer.Option("--in-cluster", help="use the pod's own service account")]
 StoreFile = Annotated[Path | None, typer.Option("--store", help="the state's SQLite file")]
-ModeFlag = Annotated[str | None, typer.Option("--mode", help="observe, suggest (default) or auto")]
+ModeFlag = Annotated[str | None, typer.Option("--mode", help="observe, suggest (default), approve or auto")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings; environment and flags win")]
 Alone = Annotated[bool | None, typer.Option("--alone", help="do not look who else works on this cluster")]
+Signed = Annotated[str | None, typer.Option("--as", help="who you are; required in a pod")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="show debug lines too")]
 
 
@@ -73,6 +77,9 @@ def run(
     context: Context = None,
     in_cluster: InCluster = None,
     store: StoreFile = None,
+    config: Config = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT for /healthz, /readyz and /metrics")] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, json or pretty")] = None,
     alone: Alone = None,
     verbose: Verbose = False,
 ) -> None:
@@ -80,12 +87,14 @@ def run(
     from app.logs import configure_logging
     from cli.running import run_daemon
 
-    configure_logging(verbose=verbose)
     with clear_failures():
-        flags = _flags(kubeconfig, context, in_cluster, store, mode) | {"alone": alone}
+        flags = _flags(kubeconfig, context, in_cluster, store, mode)
+        flags |= {"alone": alone, "config": config, "listen": listen, "log_format": log_format}
         if namespace:
             flags["namespaces"] = tuple(namespace)
-        asyncio.run(run_daemon(_settings(**flags)))
+        settings = _settings(**flags)
+        configure_logging(verbose=verbose, form=settings.log_format)
+        asyncio.run(run_daemon(settings))
 
 
 @app.command()
@@ -113,15 +122,131 @@ def fix(
 @app.command()
 def incidents(
     incident: Annotated[str | None, typer.Argument(help="show this one, with timeline, evidence and diff")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="open, waiting, handed-over or closed; may be repeated")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="only of this namespace")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="follow until interrupted")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     store: StoreFile = None,
 ) -> None:
     """List incidents, or show one."""
-    from cli.case import show_incidents
+    from cli.case import Wanted, show_incidents
 
     with clear_failures():
         settings = _settings(**_flags(None, None, None, store, None))
-        raise typer.Exit(asyncio.run(show_incidents(settings.store, incident, as_json=as_json)))
+        wanted = Wanted.parse(status or [], namespace)
+        raise typer.Exit(asyncio.run(show_incidents(settings.store, incident, wanted, as_json=as_json, watch=watch)))
+
+
+@app.command()
+def approvals(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False, store: StoreFile = None
+) -> None:
+    """List the changes that wait for a person."""
+    from cli.deciding import show_approvals
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(show_approvals(_settings(store=store), as_json=as_json)))
+
+
+@app.command()
+def approve(
+    request: Annotated[str, typer.Argument(help="its id, or the beginning of it; see `approvals`")],
+    name: Signed = None,
+    store: StoreFile = None,
+) -> None:
+    """Approve one change, exactly as it was shown."""
+    from cli.deciding import approve as decide
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(decide(_settings(store=store), request, name=name)))
+
+
+@app.command()
+def reject(
+    request: Annotated[str, typer.Argument(help="its id, or the beginning of it; see `approvals`")],
+    reason: Annotated[str, typer.Option("--reason", help="why, for whoever reads the case")],
+    name: Signed = None,
+    store: StoreFile = None,
+) -> None:
+    """Reject one change; nothing is tried or asked again until somebody says `retry`."""
+    from cli.deciding import reject as decide
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(decide(_settings(store=store), request, reason=reason, name=name)))
+
+
+@app.command()
+def retry(
+    incident: Annotated[str, typer.Argument(help="the id of an incident that was handed over, or its beginning")],
+    name: Signed = None,
+    store: StoreFile = None,
+) -> None:
+    """Have an incident that was handed over worked on anew."""
+    from cli.deciding import retry as decide
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(decide(_settings(store=store), incident, name=name)))
+
+
+@app.command()
+def undo(
+    change: Annotated[str, typer.Argument(help="the id of a change, or the beginning of it; see `incidents ID`")],
+    despite_kill_switch: Annotated[
+        bool, typer.Option("--despite-kill-switch", help="write although the kill switch is on")
+    ] = False,
+    name: Signed = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    in_cluster: InCluster = None,
+    store: StoreFile = None,
+) -> None:
+    """Take one change back, if nobody has changed its fields since."""
+    from app.logs import configure_logging
+    from cli.undoing import undo_change
+
+    configure_logging(quiet=True)
+    with clear_failures():
+        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, None))
+        raise typer.Exit(asyncio.run(undo_change(settings, change, despite_kill_switch=despite_kill_switch, name=name)))
+
+
+@app.command(name="kill-switch")
+def kill_switch(
+    position: Annotated[str, typer.Argument(help="on, off or status")],
+    reason: Annotated[str, typer.Option("--reason", help="why, for whoever finds it on")] = "",
+    name: Signed = None,
+    store: StoreFile = None,
+) -> None:
+    """Stop every write within a second, undo included; list the changes that stay unverified."""
+    from cli.switching import turn_kill_switch
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(turn_kill_switch(_settings(store=store), position, reason=reason, name=name)))
+
+
+@app.command()
+def pause(
+    lasting: Annotated[str | None, typer.Option("--for", help="how long, such as 2h; without it until resume")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="why, for whoever finds it paused")] = "",
+    name: Signed = None,
+    store: StoreFile = None,
+) -> None:
+    """Begin no new change; what is begun is verified and, if need be, undone."""
+    from cli.switching import pause as hold
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(hold(_settings(store=store), lasting=lasting, reason=reason, name=name)))
+
+
+@app.command()
+def resume(name: Signed = None, store: StoreFile = None) -> None:
+    """End a pause."""
+    from cli.switching import resume as go_on
+
+    with clear_failures():
+        raise typer.Exit(asyncio.run(go_on(_settings(store=store), name=name)))
 
 
 @app.command()

@@ -1,40 +1,70 @@
-"""Reading one subject's present state: the object, its ReplicaSets and its pods, three requests at most."""
+"""Reading one subject's present state: the object, its ReplicaSets and its pods, three requests at most.
+
+What is no workload is read as itself, with the pods it selects or that mount it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from incidents.objects import DEPLOYMENT, POD, REPLICA_SET, Manifest, ObjectRef
+from evidence.surroundings import read_beside, read_claim, read_cron_job, read_service, selector_text
+from incidents.incident import Incident
+from incidents.objects import CLAIM, CRON_JOB, DEPLOYMENT, POD, REPLICA_SET, SERVICE, Manifest, ObjectRef
 from incidents.snapshot import Snapshot
 from incidents.subjects import owns
 from tools.cluster.reader import Reader
 
-_WITH_PODS_BY_SELECTOR = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job"})
+__all__ = ["WITH_PODS_BY_SELECTOR", "owned_replica_sets", "read_incident", "read_snapshot", "selector_text"]
+WITH_PODS_BY_SELECTOR = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job"})
 
 
-async def read_snapshot(reader: Reader, subject: ObjectRef, *, now: datetime) -> Snapshot | None:
+async def read_incident(reader: Reader, incident: Incident, *, now: datetime) -> Snapshot | None:
+    """An incident's subject, with the claims and autoscalers that its signals were about. Raises ClusterError."""
+    about = dict.fromkeys((incident.first_signal.about, incident.last_signal.about))
+    return await read_snapshot(reader, incident.subject.ref, now=now, beside=tuple(about))
+
+
+async def read_snapshot(
+    reader: Reader, subject: ObjectRef, *, now: datetime, beside: Sequence[ObjectRef] = ()
+) -> Snapshot | None:
     """The subject as it is now, or None if it is gone. Raises ClusterError.
 
-    ReplicaSets and pods count only where uid, namespace and selector of the owner say so.
+    ReplicaSets and pods count only where uid, namespace and selector of the owner say so. ``beside``: objects that
+    are read too where they have a health of their own.
     """
-    workload = await reader.find(subject)
-    if workload is None:
+    found = await reader.find(subject)
+    if found is None:
         return None
-    if subject.kind == POD.kind:
-        return Snapshot(workload=workload, pods=(workload,), read_at=now)
-    if subject.kind not in _WITH_PODS_BY_SELECTOR:
-        return Snapshot(workload=workload, read_at=now)
+    match subject.kind:
+        case POD.kind:
+            snapshot = Snapshot(workload=found, pods=(found,), read_at=now)
+        case SERVICE.kind:
+            snapshot = await read_service(reader, found, now=now)
+        case CLAIM.kind:
+            snapshot = await read_claim(reader, found, now=now)
+        case CRON_JOB.kind:
+            snapshot = await read_cron_job(reader, found, now=now)
+        case kind if kind in WITH_PODS_BY_SELECTOR:
+            snapshot = await _with_pods(reader, found, now=now)
+        case _:
+            snapshot = Snapshot(workload=found, read_at=now)
+    return await read_beside(reader, snapshot, [ref for ref in beside if ref.uid != subject.uid])
+
+
+async def _with_pods(reader: Reader, workload: dict[str, Any], *, now: datetime) -> Snapshot:
     labels = selector_text(workload["spec"].get("selector") or {})
-    owners = [workload]
-    replica_sets: list[dict[str, Any]] = []
-    if subject.kind == DEPLOYMENT.kind:
-        replica_sets = owners = await owned_replica_sets(reader, workload)
-    pods = await reader.list(POD, subject.namespace, labels=labels)
+    pods = reader.list(POD, workload["metadata"]["namespace"], labels=labels)
+    if workload.get("kind") != DEPLOYMENT.kind:
+        found = [pod for pod in await pods if owns(workload, pod)]
+        return Snapshot(workload=workload, pods=tuple(found), read_at=now)
+    replica_sets, found = await asyncio.gather(owned_replica_sets(reader, workload), pods)
     return Snapshot(
         workload=workload,
         replica_sets=tuple(replica_sets),
-        pods=tuple(pod for pod in pods if any(owns(owner, pod) for owner in owners)),
+        pods=tuple(pod for pod in found if any(owns(owner, pod) for owner in replica_sets)),
         read_at=now,
     )
 
@@ -44,20 +74,3 @@ async def owned_replica_sets(reader: Reader, deployment: Manifest) -> list[dict[
     labels = selector_text(deployment["spec"].get("selector") or {})
     found = await reader.list(REPLICA_SET, deployment["metadata"]["namespace"], labels=labels)
     return [item for item in found if owns(deployment, item)]
-
-
-def selector_text(selector: Manifest) -> str:
-    """A LabelSelector as the query parameter ``labelSelector``."""
-    terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or ():
-        key, values = expression["key"], ",".join(expression.get("values") or ())
-        match expression["operator"]:
-            case "In":
-                terms.append(f"{key} in ({values})")
-            case "NotIn":
-                terms.append(f"{key} notin ({values})")
-            case "Exists":
-                terms.append(str(key))
-            case "DoesNotExist":
-                terms.append(f"!{key}")
-    return ",".join(terms)

@@ -25,7 +25,7 @@ from graph.state import State
 from remediation import Remediation
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
-from tools.store.sqlite import Store
+from tools.store import Store
 
 HOPS = 60  # nodes a run may pass; three rounds with every agent need fewer than thirty
 

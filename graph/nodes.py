@@ -14,7 +14,7 @@ from graph.state import State, said, standing_of
 from incidents.codec import to_json
 from incidents.evidence import Evidence
 from incidents.objects import IncidentId
-from tools.store.sqlite import Store
+from tools.store import Store
 
 
 class Node(Protocol):
@@ -67,7 +67,11 @@ def working(agent: Agent, worker: Worker, store: Store) -> Node:
         if turn.entry is not None:
             kept = [entry for entry in state.get("rounds", []) if entry["number"] != turn.entry.number]
             update["rounds"] = sorted([*kept, to_json(turn.entry)], key=lambda entry: entry["number"])
-        if turn.outcome is not None and standing.outcome is None:
+        if turn.parked_until is not None:
+            update["outcome"] = {"parked_until": turn.parked_until.isoformat(), "summary": turn.text[:500]}
+        elif turn.request:
+            update["outcome"] = {"request": turn.request, "summary": turn.text[:500]}
+        elif turn.outcome is not None and standing.outcome is None:
             update["outcome"] = {"outcome": turn.outcome.value, "summary": turn.text[:500]}
         return update
 

@@ -7,17 +7,21 @@ read again; what the playbooks say rests on that reading alone.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import structlog
 from langchain_core.messages import HumanMessage
 
 from evidence.collector import Collector, SubjectGone
+from evidence.effects import explained_by
 from evidence.redaction import mask_text
 from graph.state import State, opening, said
+from incidents.changes import Change, ChangeState
 from incidents.codec import to_json
+from incidents.decisions import rounds_allowed
 from incidents.evidence import Evidence
 from incidents.health import State as HealthState
 from incidents.incident import Incident, Outcome, Round, Status
@@ -30,10 +34,12 @@ from playbooks import consult
 from tools.cluster.errors import ClusterError, NotFound
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
-from tools.store.sqlite import Store
+from tools.store import Store
 
 WORDS_LEASE_SECONDS = 900.0  # longer than three verifications of an ordinary workload; given back at FINISH
 MORE_READINGS = 3  # how often playbooks may ask for more
+
+_MADE = frozenset({ChangeState.APPLIED, ChangeState.VERIFIED, ChangeState.KEPT, ChangeState.UNDONE})
 
 log = structlog.get_logger(__name__)
 
@@ -115,22 +121,46 @@ class Observe:
 
     async def _look(self, incident: Incident, *, first: bool) -> dict[str, Any]:
         good = await self._store.good_revisions(incident.subject)
-        evidence = await self._collector.collect(incident.subject, good=good)
-        rounds = await self._store.rounds(incident.id)
-        changed = any(change.stands for change in await self._store.changes(incident.id))
-        if evidence.health.state is not HealthState.FAILING and not changed:
-            return await self._not_failing(incident, evidence, rounds, first)
-        answer, evidence = await self._ask_playbooks(evidence, rounds)
+        explained = [one.subject for one in await explained_by(self._store, incident)]
+        about = (incident.first_signal.about, incident.last_signal.about)
+        evidence = await self._collector.collect(
+            incident.subject, good=good, beside=tuple(dict.fromkeys(about)), explained=explained
+        )
+        changes = await self._store.changes(incident.id)
+        rounds = await self._caught_up(incident, changes)
+        if evidence.health.state is not HealthState.FAILING and not any(change.stands for change in changes):
+            verified = any(change.state is ChangeState.VERIFIED for change in changes)
+            return await self._not_failing(incident, evidence, rounds, first=first, verified=verified)
         number = len(rounds) + (0 if rounds and not rounds[-1].tried else 1)
-        await self._store.save_evidence(incident.id, number, evidence)
-        if number <= self._rounds:
-            rounds = [*rounds[: number - 1], _round(number, answer)]
-            await self._store.save_round(incident.id, rounds[-1])
+        if _unverified(rounds):
+            answer: Silent | Opinion = Silent("what was changed has not been verified yet")
+            await self._store.save_evidence(incident.id, number, evidence)
+        else:
+            answer, evidence = await self._ask_playbooks(evidence, rounds)
+            await self._store.save_evidence(incident.id, number, evidence)
+            if number <= rounds_allowed(await self._store.decisions(incident.id), self._rounds):
+                rounds = [*rounds[: number - 1], _round(number, answer)]
+                await self._store.save_round(incident.id, rounds[-1])
         text = _describe(evidence, answer)
         await self._store.note(incident.id, "observed", round=number, health=evidence.health, says=text)
         log.info("incident.observed", incident=incident.id, subject=str(incident.subject), round=number)
         message = opening(text) if first else said("Observe", text)
         return {**_view(incident, rounds, evidence), "messages": [message]}
+
+    async def _caught_up(self, incident: Incident, changes: Sequence[Change]) -> list[Round]:
+        """The rounds, with what the store knows of their changes: a crash may have come between the two."""
+        rounds = []
+        for entry in await self._store.rounds(incident.id):
+            made = next((one for one in changes if one.round == entry.number and one.state in _MADE), None)
+            caught_up = entry
+            if made is not None:
+                caught_up = msgspec.structs.replace(
+                    entry, proposal=made.proposal, change=made.id, change_state=made.state
+                )
+            if caught_up != entry:
+                await self._store.save_round(incident.id, caught_up)
+            rounds.append(caught_up)
+        return rounds
 
     async def _ask_playbooks(self, evidence: Evidence, rounds: list[Round]) -> tuple[Silent | Opinion, Evidence]:
         for _ in range(MORE_READINGS):
@@ -142,13 +172,14 @@ class Observe:
         return (Silent("the playbooks keep asking for more") if isinstance(answer, Needs) else answer), evidence
 
     async def _not_failing(
-        self, incident: Incident, evidence: Evidence, rounds: list[Round], first: bool
+        self, incident: Incident, evidence: Evidence, rounds: list[Round], *, first: bool, verified: bool
     ) -> dict[str, Any]:
         health = evidence.health
         text = f"{incident.subject} is {health.state}: {health.ready} of {health.desired} ready, nothing fails"
         await self._store.save_evidence(incident.id, len(rounds) + 1, evidence)
         await self._store.note(incident.id, "observed", health=health, says=text)
-        outcome = {"outcome": Outcome.SUPPRESSED.value, "summary": text}
+        ended = Outcome.RESOLVED if verified else Outcome.SUPPRESSED  # a crash came before that was written down
+        outcome = {"outcome": ended.value, "summary": text}
         message = opening(text) if first else said("Observe", text)
         return {**_view(incident, rounds, evidence), "outcome": outcome, "messages": [message]}
 
@@ -180,6 +211,11 @@ def _continues(state: State, incident: Incident) -> bool:
     return bool(body.get("id") == incident.id and state.get("messages"))
 
 
+def _unverified(rounds: Sequence[Round]) -> bool:
+    """Whether a change still has to be judged: until then there is nothing to propose."""
+    return any(entry.change_state is ChangeState.APPLIED and entry.verification is None for entry in rounds)
+
+
 def _round(number: int, answer: Silent | Opinion) -> Round:
     if isinstance(answer, Silent):
         return Round(number=number)
@@ -189,7 +225,8 @@ def _round(number: int, answer: Silent | Opinion) -> Round:
 def _describe(evidence: Evidence, answer: Silent | Opinion) -> str:
     health = evidence.health
     found = "; ".join(f"{f.symptom} in {f.pod or 'the workload'}: {f.detail[:160]}" for f in health.findings[:3])
-    head = f"{evidence.subject}: {health.state}, {health.ready} of {health.desired} ready. {found}"
+    count = f", {health.ready} of {health.desired} ready" if evidence.subject.is_workload else ""
+    head = f"{evidence.subject}: {health.state}{count}. {found}"
     if isinstance(answer, Silent):
         return f"{head}\nNo playbook is certain: {answer.because}"
     return f"{head}\n{answer.diagnosis.cause} ({answer.diagnosis.confidence:.2f}): {answer.proposal.reason}"

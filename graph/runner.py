@@ -7,24 +7,28 @@ the same store. LangGraph gives no lock on a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import msgspec
 import structlog
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 
-from agents.help_seeker import told_undo
+from agents.commands import Commands
+from agents.help_seeker import handed_over_key, told_undo
 from graph.build import HOPS
 from graph.state import State
 from incidents.incident import Incident, Outcome, Status
+from incidents.objects import IncidentId
 from tools.clock import Clock
 from tools.cluster.errors import Busy, Unauthorized, Unreachable
 from tools.notify.contract import Notice, Section
 from tools.notify.outbox import Outbox
-from tools.store.sqlite import Store
+from tools.store import Store
+from tools.telemetry import Telemetry
 
 LEASE_SECONDS = 30.0  # real seconds; extended every third of it while a run lasts
 
@@ -51,14 +55,18 @@ class Runner:
         outbox: Outbox,
         clock: Clock,
         holder: str,
+        commands: Commands | None = None,
         progress: Progress | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._graph = graph
         self._store = store
         self._outbox = outbox
         self._clock = clock
         self._holder = holder
+        self._commands = commands or Commands()
         self._progress = progress
+        self._telemetry = telemetry or Telemetry()
 
     async def run(self, incident: Incident) -> Incident:
         """Work on one incident until FINISH, and answer how it stands then.
@@ -67,20 +75,47 @@ class Runner:
         """
         async with self._lease(incident):
             try:
-                await self._stream(incident)
+                with self._telemetry.run_seconds.time():
+                    await self._stream(incident)
             except (Busy, Unreachable, Unauthorized) as error:
                 raise TryLater(str(error)) from error
             except Exception as error:
                 log.exception("incident.run_failed", incident=incident.id)
                 await self._give_up(incident, error)
-        return await self._store.incident(incident.id) or incident
+        ended = await self._store.incident(incident.id) or incident
+        self._telemetry.runs.labels(ended.outcome or ended.status).inc()
+        return ended
 
     async def _stream(self, incident: Incident) -> None:
         config: RunnableConfig = {"configurable": {"thread_id": incident.id}, "recursion_limit": HOPS}
-        start = cast("State", {"incident": {"id": incident.id}, "outcome": None})
-        async for update in self._graph.astream(start, config, stream_mode="updates", durability="sync"):
+        used = await self._emptied(config)
+        start = cast("State", {"incident": {"id": incident.id}, "outcome": None, "usage": used})
+        # Checkpoints are written beside the next node: every run begins at Observe, and what must outlive a crash is
+        # in the store before a node answers.
+        async for update in self._graph.astream(start, config, stream_mode="updates", durability="async"):
             for node, change in update.items():
                 self._tell(incident, node, change)
+
+    async def _emptied(self, config: RunnableConfig) -> dict[str, int]:
+        """What earlier runs have used up of the incident's budget; the rest of its thread is thrown away.
+
+        Each checkpoint holds the whole state: the thread of an incident that is deferred for weeks, with a run every
+        ten minutes, would grow with the square of them.
+        """
+        saver = self._graph.checkpointer
+        if not isinstance(saver, BaseCheckpointSaver):
+            return {}
+        values = (await self._graph.aget_state(config)).values
+        if values:
+            await saver.adelete_thread(config["configurable"]["thread_id"])
+        return dict(values.get("usage") or {})
+
+    async def forget(self, incidents: Sequence[IncidentId]) -> None:
+        """Delete the threads of incidents that the store has forgotten."""
+        saver = self._graph.checkpointer
+        if isinstance(saver, BaseCheckpointSaver):
+            for incident in incidents:
+                await saver.adelete_thread(incident)
 
     def _tell(self, incident: Incident, node: str, change: Any) -> None:
         messages = (change or {}).get("messages") or () if isinstance(change, dict) else ()
@@ -98,13 +133,14 @@ class Runner:
             outcome=Outcome.FAILED,
             summary=f"the work on it failed: {said}",
             ended_at=self._clock.now(),
+            parked_until=None,
         )
         await self._store.save_incident(ended)
         standing = [change for change in await self._store.changes(incident.id) if change.stands]
         lines = (f"{present.last_signal.reason}: {present.last_signal.message}", said)
-        kept = tuple(told_undo(change) for change in reversed(standing))
+        kept = tuple(told_undo(change, self._commands) for change in reversed(standing))
         notice = Notice(
-            key=f"{incident.id}/handed-over",
+            key=await handed_over_key(self._store, incident),
             title=f"Could not be worked on, needs a person: {incident.subject}",
             sections=(*((_stands(kept),) if kept else ()), Section(lines=lines)),
             severity="critical",

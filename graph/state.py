@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage
@@ -19,7 +20,9 @@ class State(TypedDict, total=False):
     next: str  # Supervisor: who works next
     incident: dict[str, Any]  # Observe: the incident, and whether it has logs
     rounds: list[dict[str, Any]]  # Observe and AutoFixer: the rounds so far
-    outcome: dict[str, Any] | None  # AutoFixer, HelpSeeker, Observe: {"outcome": ..., "summary": ...}
+    # AutoFixer, HelpSeeker, Observe: {"outcome": ..., "summary": ...}; AutoFixer alone: {"parked_until": ...} or
+    # {"request": ...}, which end the run and not the work
+    outcome: dict[str, Any] | None
     usage: dict[str, int]  # Supervisor: model calls and tokens
 
 
@@ -42,6 +45,8 @@ def standing_of(state: State) -> Standing:
             Saying(agents[message.name], str(message.content)) for message in messages[start:] if message.name in agents
         ),
         outcome=Outcome(outcome["outcome"]) if "outcome" in outcome else None,
+        parked_until=datetime.fromisoformat(outcome["parked_until"]) if "parked_until" in outcome else None,
+        request=str(outcome.get("request", "")),
         summary=str(outcome.get("summary", "")),
         has_logs=bool(state["incident"].get("has_logs")),
     )

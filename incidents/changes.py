@@ -30,6 +30,11 @@ class ChangeState(StrEnum):
     KEPT = "kept"
     ABANDONED = "abandoned"
 
+    @property
+    def is_last(self) -> bool:
+        """Whether no step leads on from it."""
+        return not _NEXT[self]
+
 
 _NEXT: dict[ChangeState, frozenset[ChangeState]] = {
     ChangeState.PREPARED: frozenset({ChangeState.SENT, ChangeState.ABANDONED}),
@@ -54,11 +59,19 @@ class LeafChange(msgspec.Struct, frozen=True, kw_only=True):
     after: Any = None
 
 
+class InverseKind(StrEnum):
+    """How far an action can be taken back. ``COMPENSATING``: something equal is put in place of what was there."""
+
+    EXACT = "exact"
+    COMPENSATING = "compensating"
+    NONE = "none"
+
+
 class Inverse(msgspec.Struct, frozen=True, kw_only=True):
-    """How to take a change back: exact operations with their tests."""
+    """How to take a change back: operations with their tests; none of them where there is no way back."""
 
     operations: tuple[Operation, ...]
-    exact: bool = True
+    kind: InverseKind = InverseKind.EXACT
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +100,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0  # of the object once the change was applied
     spec: str = ""  # `spec_digest` of the object once the change was applied
     state: ChangeState = ChangeState.PREPARED
+    approval: str = ""  # the request that a person approved, if one was needed
     prepared_at: datetime
+    sent_at: datetime | None = None  # just before it was sent: until when its request may still land follows from it
+    ended_at: datetime | None = None  # verified, undone, kept or abandoned
+    undone_by: str = ""  # the person who has taken it back; empty if the program has
     deadline: datetime
 
     def advance(self, state: ChangeState, **fields: Any) -> Change:

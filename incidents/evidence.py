@@ -78,6 +78,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One reading of the world about one subject.
 
     ``present`` is the digest of the pod template that stands now, taken before anything was masked.
+    ``affects``: subjects whose incidents this one explains.
     ``answers`` holds what was read for a ``Want``; a want that could not be answered has its reason in
     ``unread`` and an empty answer, so that nobody asks again.
     """
@@ -90,6 +91,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[LogExcerpt, ...] = ()
     events: tuple[EventLine, ...] = ()
     answers: dict[str, tuple[str, ...]] = {}
+    affects: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     taken_at: datetime
 

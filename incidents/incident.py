@@ -16,9 +16,13 @@ from incidents.subjects import Subject
 
 
 class Status(StrEnum):
-    """``HANDED_OVER``: the work has ended, the incident has not; new signals only count up in it."""
+    """``WAITING``: a person has been asked and the work goes on with the answer.
+
+    ``HANDED_OVER``: the work has ended, the incident has not; new signals only count up in it.
+    """
 
     OPEN = "open"
+    WAITING = "waiting"
     HANDED_OVER = "handed-over"
     CLOSED = "closed"
 
@@ -68,12 +72,18 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tried(self) -> bool:
-        """Whether its proposal has met the guards."""
-        return self.verdict is not None
+        """Whether its proposal has met the guards: a crash may have lost their verdict, and not what came of it."""
+        return self.verdict is not None or self.change is not None
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """One subject's open trouble. ``spec`` is the subject's ``spec_digest`` when the incident was handed over."""
+    """One subject's open trouble.
+
+    ``spec`` is the subject's ``spec_digest`` when a person was asked or the incident was handed over.
+    ``rests_on`` is a digest of what else its case rests on, taken after that.
+    ``parked_until``: guardrails deferred the change; nothing is tried before that moment. ``caused_by`` names the
+    incident that explains this one. ``reminded_at``: when a person was last told of it.
+    """
 
     id: IncidentId
     subject: Subject
@@ -86,7 +96,21 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     ended_at: datetime | None = None
     spec: str = ""
+    rests_on: str = ""
     follows: IncidentId | None = None
+    caused_by: IncidentId | None = None
+    parked_until: datetime | None = None
+    reminded_at: datetime | None = None
+
+    def parked_seconds(self, now: datetime, *, longest: float) -> float:
+        """How much longer it is deferred; 0 if it is not.
+
+        A moment further off than the ``longest`` deferral, in seconds, was set by a clock that was wrong.
+        """
+        if self.status is not Status.OPEN or self.parked_until is None:
+            return 0.0
+        seconds = (self.parked_until - now).total_seconds()
+        return seconds if 0 < seconds <= longest else 0.0
 
     @property
     def title(self) -> str:

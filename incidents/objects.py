@@ -44,6 +44,21 @@ STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
 JOB = Kind("batch/v1", "Job", "jobs")
 CRON_JOB = Kind("batch/v1", "CronJob", "cronjobs")
+SERVICE = Kind("v1", "Service", "services")
+CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+STORAGE_CLASS = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
+VALIDATING_WEBHOOK = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+MUTATING_WEBHOOK = Kind(
+    "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False
+)
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False)
 
@@ -61,9 +76,22 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         JOB,
         CRON_JOB,
         LEASE,
+        SERVICE,
+        CLAIM,
+        QUOTA,
+        CONFIG_MAP,
+        AUTOSCALER,
+        STORAGE_CLASS,
+        VALIDATING_WEBHOOK,
+        MUTATING_WEBHOOK,
     )
 }
 WORKLOADS: Mapping[str, Kind] = {kind.kind: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CRON_JOB, JOB, POD)}
+# What can be an incident's subject without being a workload. No playbook proposes anything for one.
+AROUND_WORKLOADS: Mapping[str, Kind] = {
+    kind.kind: kind
+    for kind in (SERVICE, CLAIM, AUTOSCALER, NODE, QUOTA, STORAGE_CLASS, VALIDATING_WEBHOOK, MUTATING_WEBHOOK)
+}
 
 
 class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,11 +105,19 @@ class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def known_kind(self) -> Kind | None:
-        """The kind's URL facts, or None for a kind the program does not know."""
+        """The kind's URL facts, or None for a kind the program does not know. Any version of an autoscaler is one."""
+        group = self.api_version.partition("/")[0]
+        if self.kind == AUTOSCALER.kind and group == "autoscaling":
+            return AUTOSCALER
         return KINDS.get((self.api_version, self.kind))
 
     def __str__(self) -> str:
-        return f"{self.kind.lower()}/{self.name} in {self.namespace}"
+        return named(self.kind, self.name, self.namespace)
+
+
+def named(kind: str, name: str, namespace: str) -> str:
+    """An object in words; one of the whole cluster is in no namespace."""
+    return f"{kind.lower()}/{name} in {namespace}" if namespace else f"{kind.lower()}/{name}"
 
 
 def reference(manifest: Manifest) -> ObjectRef:

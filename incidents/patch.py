@@ -19,6 +19,7 @@ Parts = tuple[str | int, ...]
 # What the API server and the controllers keep by themselves; a difference there is nobody's change.
 _SERVED = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _OURS = ("k8s-auto-fixer/",)
+_ANNOTATIONS = ("metadata", "annotations")
 _CONTROLLERS = ("deployment.kubernetes.io/revision",)
 
 
@@ -111,6 +112,16 @@ def between(old: Any, new: Any, at: Parts) -> Iterator[Operation]:
             yield from between(one, other, (*at, index))
     else:
         yield from ({"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new})
+
+
+def unmarked(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """The operations without those on the annotations by which a change marks its object."""
+    marks = tuple(pointer((*_ANNOTATIONS, prefix)) for prefix in _OURS)
+    return tuple(
+        operation
+        for operation in operations
+        if operation["path"] != pointer(_ANNOTATIONS) and not operation["path"].startswith(marks)
+    )
 
 
 def _same_names(old: Any, new: Any) -> bool:

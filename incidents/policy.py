@@ -6,6 +6,7 @@ be touched. The bounds are numbers, so that "a bit more memory" cannot become al
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -16,7 +17,13 @@ class Mode(StrEnum):
 
     OBSERVE = "observe"  # reads only; no write request at all, dry runs included
     SUGGEST = "suggest"  # dry runs; what it would do is handed to a person
-    AUTO = "auto"  # changes what the guardrails allow
+    APPROVE = "approve"  # asks a person for every change, and makes those that are approved
+    AUTO = "auto"  # changes what the guardrails allow, asks for what needs approval
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is ever changed in it."""
+        return self in (Mode.APPROVE, Mode.AUTO)
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +32,40 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     memory_factor: float = 8.0  # three doublings
     memory_bytes: int = 8 * 1024**3
     rounds: int = 3
+
+
+class Windows(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits over time, counted over the changes of one store to one cluster. Durations in seconds.
+
+    Abandoned changes count nowhere: they never reached an object.
+    """
+
+    cooldown: float = 900.0  # of a subject after its last incident's last change
+    same_field: float = 86_400.0  # one field of one object is not set twice by two incidents
+    concurrent: int = 5  # changes that stand unverified at once
+    hour: float = 3600.0  # the span of the two caps that follow
+    per_hour: int = 30  # changes of any kind
+    namespace_share: float = 0.2  # of a namespace's workloads, changed within an hour
+    namespace_floor: int = 2  # so many may always be changed
+    breaker_undone: int = 3  # incidents whose changes were undone within the window before nothing new is begun
+    breaker: float = 3600.0  # how far back they count, and how long it stays open after the last
+    request: float = 86_400.0  # how long a person may take to decide
+    switched: float = 600.0  # when what a switch without an end has parked is looked at again at the latest
+
+    def at(self, speed: float) -> Windows:
+        """The same limits on a cluster whose durations are divided by ``speed``."""
+        spans = ("cooldown", "same_field", "hour", "breaker", "request", "switched")
+        return msgspec.structs.replace(self, **{name: getattr(self, name) / speed for name in spans})
+
+    @property
+    def longest(self) -> float:
+        """How far back changes have to be known."""
+        return max(self.cooldown, self.same_field, self.hour, self.breaker)
+
+    @property
+    def longest_deferral(self) -> float:
+        """How long the guardrails put a change off at most, before they are asked again."""
+        return max(self.cooldown, self.hour, self.breaker, self.switched)
 
 
 # Pointer patterns a change's leaf diff may touch, by kind: `*` stands for one segment, `**` for the rest.
@@ -48,11 +89,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     allowed_pointers: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(DEFAULT_POINTERS))
     rollback_kinds: tuple[str, ...] = ("Deployment",)
     bounds: Bounds = Bounds()
+    windows: Windows = Windows()
     min_confidence: float = 0.8
 
     def covers(self, namespace: str) -> bool:
         """Whether the program may act in a namespace at all."""
         return namespace not in self.excluded_namespaces and (not self.namespaces or namespace in self.namespaces)
+
+
+DRIFT = "drift"  # the rule that allows and remarks
 
 
 class Answer(StrEnum):
@@ -65,11 +110,12 @@ class Answer(StrEnum):
 
 
 class Ruling(msgspec.Struct, frozen=True):
-    """One guardrail's answer."""
+    """One guardrail's answer. ``until``: when a deferral may be looked at again, if that is known."""
 
     rule: str
     answer: Answer
     reason: str
+    until: datetime | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -84,6 +130,17 @@ class Verdict(msgspec.Struct, frozen=True):
         return max((ruling.answer for ruling in self.rulings), key=order.index, default=Answer.REFUSE)
 
     @property
+    def until(self) -> datetime | None:
+        """When the last of the deferrals that know their end has passed."""
+        ends = [ruling.until for ruling in self.rulings if ruling.until is not None]
+        return max(ends, default=None)
+
+    @property
     def objections(self) -> tuple[Ruling, ...]:
         """Every ruling that does not allow."""
         return tuple(ruling for ruling in self.rulings if ruling.answer is not Answer.ALLOW)
+
+    @property
+    def remarks(self) -> tuple[Ruling, ...]:
+        """What a person should know of a change that is allowed: that its source does not know of it."""
+        return tuple(ruling for ruling in self.rulings if ruling.answer is Answer.ALLOW and ruling.rule == DRIFT)

@@ -26,6 +26,7 @@ class Source(StrEnum):
     EVENT = "event"
     WORDS = "words"
     REQUEST = "request"
+    SWEEP = "sweep"
 
 
 class MalformedEvent(ValueError):
@@ -48,7 +49,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
 
 def clean(text: object, limit: int = MESSAGE_LIMIT) -> str:
     """Untrusted text as one bounded string without control or direction characters."""
-    return _CONTROL.sub(" ", str(text or ""))[:limit]
+    text = str(text or "")
+    return _CONTROL.sub(" ", text)[:limit] if not text.isprintable() else text[:limit]
 
 
 def signal_from_event(event: Manifest, *, now: datetime) -> Signal:

@@ -10,24 +10,33 @@ from typing import Any
 import msgspec
 import orjson
 
-from incidents.objects import DEPLOYMENT, Manifest, controller_of
+from incidents.objects import DEPLOYMENT, WORKLOADS, Manifest, controller_of
 
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One subject as read from the API server. ``replica_sets`` is empty for kinds without them."""
+    """One subject as read from the API server. ``replica_sets`` is empty for kinds without them.
+
+    A subject that is no workload stands in ``workload`` all the same; its ``pods`` are those it selects or that
+    mount it. ``related``: what was read beside it to judge it (a CronJob's Jobs, a claim's StorageClass, the autoscaler
+    that a signal was about). ``missing``: what it names, as KIND/NAME, and what is not there.
+    """
 
     workload: dict[str, Any]
     replica_sets: tuple[dict[str, Any], ...] = ()
     pods: tuple[dict[str, Any], ...] = ()
+    related: tuple[dict[str, Any], ...] = ()
+    missing: tuple[str, ...] = ()
     read_at: datetime
 
     @property
     def desired(self) -> int:
         """How many ready pods the spec asks for."""
         status, spec = self.workload.get("status", {}), self.workload.get("spec", {})
+        if self.workload.get("kind") not in WORKLOADS:
+            return 0
         match self.workload.get("kind"):
             case "DaemonSet":
                 return int(status.get("desiredNumberScheduled", 0))
@@ -74,6 +83,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         if self.workload.get("kind") != DEPLOYMENT.kind:
             return self.live_pods
         current = self.current_replica_set
+        if current is None and self.workload.get("spec", {}).get("paused"):
+            return self.live_pods  # its present template is for later: those that serve are what there is
         return tuple(self.pods_of(current)) if current is not None else ()
 
 
@@ -119,6 +130,8 @@ def spec_digest(workload: Manifest) -> str:
     Scaling is what autoscalers do all day; it takes nobody's decision back.
     """
     spec = {key: value for key, value in workload.get("spec", {}).items() if key != "replicas"}
+    if not spec:  # webhooks, a StorageClass: what is said stands beside the metadata
+        spec = {key: value for key, value in workload.items() if key not in ("metadata", "status")}
     return hashlib.sha256(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 

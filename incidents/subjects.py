@@ -12,12 +12,14 @@ from collections.abc import Sequence
 import msgspec
 
 from incidents.objects import (
+    AROUND_WORKLOADS,
     WORKLOADS,
     ClusterId,
     Manifest,
     ObjectRef,
     Uid,
     controller_of,
+    named,
     reference,
     selects,
 )
@@ -49,6 +51,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def is_workload(self) -> bool:
+        """Whether it runs pods; what is none of those is handed to a person and never changed."""
+        return self.kind in WORKLOADS
+
+    @property
     def key(self) -> str:
         """What makes two signals meet in one incident: cluster and uid, never the name."""
         return f"{self.cluster}/{self.uid}"
@@ -59,7 +66,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         return f"subject/{self.key}"
 
     def __str__(self) -> str:
-        return f"{self.kind.lower()}/{self.name} in {self.namespace}"
+        return named(self.kind, self.name, self.namespace)
 
 
 def owns(owner: Manifest, owned: Manifest) -> bool:
@@ -82,13 +89,24 @@ def subject_of(chain: Sequence[Manifest], *, cluster: ClusterId, manager: str = 
     for manifest in reversed(chain):
         ref = reference(manifest)
         if ref.kind in WORKLOADS and ref.kind not in _PASSED_THROUGH:
-            return Subject(
-                cluster=cluster,
-                api_version=ref.api_version,
-                kind=ref.kind,
-                namespace=ref.namespace,
-                name=ref.name,
-                uid=ref.uid,
-                manager=manager,
-            )
+            return subject_at(ref, cluster=cluster, manager=manager)
     return None
+
+
+def subject_around(manifest: Manifest, *, cluster: ClusterId) -> Subject | None:
+    """An object that workloads use, as the subject of its own trouble; None if it is of no such kind."""
+    ref = reference(manifest)
+    return subject_at(ref, cluster=cluster) if ref.kind in AROUND_WORKLOADS else None
+
+
+def subject_at(ref: ObjectRef, *, cluster: ClusterId, manager: str = "") -> Subject:
+    """The subject that is this object."""
+    return Subject(
+        cluster=cluster,
+        api_version=ref.api_version,
+        kind=ref.kind,
+        namespace=ref.namespace,
+        name=ref.name,
+        uid=ref.uid,
+        manager=manager,
+    )

@@ -28,6 +28,14 @@ class Symptom(StrEnum):
     ROLLOUT_STUCK = "rollout-stuck"
     JOB_FAILED = "job-failed"
     NOT_READY = "not-ready"
+    INIT_HANGING = "init-hanging"
+    CLAIM_PENDING = "claim-pending"
+    SELECTS_NOTHING = "selects-nothing"
+    AUTOSCALER_INACTIVE = "autoscaler-inactive"
+    NODE_NOT_READY = "node-not-ready"
+    SCHEDULE_MISSED = "schedule-missed"
+    QUOTA_EXHAUSTED = "quota-exhausted"
+    WEBHOOK_FAILING = "webhook-failing"
     OTHER = "other"
 
 
@@ -59,13 +67,33 @@ _TABLE: tuple[tuple[str, str, Symptom], ...] = (
     ("ReplicaSetCreateError", "", Symptom.CREATE_FORBIDDEN),
     ("BackoffLimitExceeded", "", Symptom.JOB_FAILED),
     ("DeadlineExceeded", "", Symptom.JOB_FAILED),
+    ("FailedIndexes", "", Symptom.JOB_FAILED),
+    ("PodFailurePolicy", "", Symptom.JOB_FAILED),
+    ("ProvisioningFailed", "", Symptom.CLAIM_PENDING),
+    ("FailedBinding", "", Symptom.CLAIM_PENDING),
+    ("ClaimLost", "", Symptom.CLAIM_PENDING),
+    ("VolumeMismatch", "", Symptom.CLAIM_PENDING),
+    ("FailedGetScale", "", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedComputeMetricsReplicas", "", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetResourceMetric", "", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetContainerResourceMetric", "", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetPodsMetric", "", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetObjectMetric", "", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetExternalMetric", "", Symptom.AUTOSCALER_INACTIVE),
+    ("NodeNotReady", "", Symptom.NODE_NOT_READY),
+    ("MissSchedule", "", Symptom.SCHEDULE_MISSED),
+    ("TooManyMissedTimes", "", Symptom.SCHEDULE_MISSED),
+    ("UnknownTimeZone", "", Symptom.SCHEDULE_MISSED),
+    ("UnparseableSchedule", "", Symptom.SCHEDULE_MISSED),
 )
-_COMPILED = tuple((reason, re.compile(pattern), symptom) for reason, pattern, symptom in _TABLE)
+_ROWS: dict[str, list[tuple[re.Pattern[str], Symptom]]] = {}
+for _reason, _pattern, _symptom in _TABLE:
+    _ROWS.setdefault(_reason, []).append((re.compile(_pattern), _symptom))
 
 
 def symptom_of(reason: str, message: str) -> Symptom:
     """The symptom of an event; ``OTHER`` where the table has no row."""
-    for row_reason, pattern, symptom in _COMPILED:
-        if row_reason == reason and pattern.search(message):
+    for pattern, symptom in _ROWS.get(reason, ()):
+        if pattern.search(message):
             return symptom
     return Symptom.OTHER

@@ -3,6 +3,7 @@
 Nothing else imports the module that writes. ``open_remediation`` gives the rest of the program what it needs.
 """
 
-from remediation.road import Attempt, Remediation, open_remediation
+from remediation.attempt import Attempt
+from remediation.road import Remediation, open_remediation
 
 __all__ = ["Attempt", "Remediation", "open_remediation"]

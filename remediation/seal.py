@@ -68,7 +68,7 @@ def invert(live: Manifest, answer: Manifest, diff: Sequence[LeafChange]) -> Inve
             back[key] = before[key]
     writes += between(value_at(answer, ANNOTATIONS), back, ANNOTATIONS)
     operations = (*_identity(live), *named_items(dict(answer), writes), *writes)
-    return Inverse(operations=operations, exact=True)
+    return Inverse(operations=operations)
 
 
 def _roots(live: Manifest, answer: Manifest, diff: Sequence[LeafChange]) -> list[list[str]]:

@@ -1,12 +1,14 @@
 """Applying one guarded change: recorded before it is sent, and looked up when the answer is lost.
 
 A patch is never sent twice. If no answer came, or a test failed, the object is read again and searched for the
-change's id before anything is decided.
+change's id before anything is decided. A patch whose answer is lost may still be on its way: that it has not landed
+is believed only when the time has passed that the API server was given for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -14,10 +16,14 @@ import structlog
 from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState
 from incidents.pointers import value_at
 from incidents.snapshot import spec_digest
+from remediation.gate import Writes, WritesStopped
+from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Unreachable
 from tools.cluster.reader import Reader
-from tools.cluster.writer import Writer
-from tools.store.sqlite import Store
+from tools.cluster.writer import LANDING_SECONDS
+from tools.store import Store
+
+REQUEST_TIMEOUT = 408  # the one refusal after which nobody knows
 
 log = structlog.get_logger(__name__)
 
@@ -33,43 +39,59 @@ class FateUnknown(Unreachable):
 class Transaction:
     """Takes a change from prepared to applied."""
 
-    def __init__(self, reader: Reader, writer: Writer, store: Store) -> None:
+    def __init__(self, reader: Reader, writer: Writes, store: Store, clock: Clock) -> None:
         self._reader = reader
         self._writer = writer
         self._store = store
+        self._clock = clock
 
     async def apply(self, change: Change) -> Change:
-        """Send it once. Raises NotApplied, FateUnknown, or Busy and Unreachable when it did not land for that."""
-        await self._store.save_change(change)
-        sent = change.advance(ChangeState.SENT)
-        await self._store.save_change(sent)
+        """Send a change that is recorded as prepared, once.
+
+        Raises NotApplied, FateUnknown, or Busy, Unreachable and WritesStopped when it did not land for that.
+        """
+        sent = change.advance(ChangeState.SENT, sent_at=self._clock.now())
+        if not await self._store.save_change(sent):
+            raise NotApplied("another process has given the change up before it was sent")
         await self._store.note(change.incident, "sent", change=change.id, target=str(change.target))
         try:
             answer = await self._writer.apply(change.target, change.patch, change=change.id)
         except ClusterError as error:
             log.warning("change.unanswered", incident=change.incident, change=change.id, error=str(error))
+            if isinstance(error, WritesStopped) and not error.sent:
+                await self._store.save_change(sent.advance(ChangeState.ABANDONED, ended_at=self._clock.now()))
+                raise
             try:
-                return await self.find_out(sent, because=str(error))
+                return await self.find_out(sent, because=str(error), refused=is_refusal(error))
             except NotApplied:
-                if isinstance(error, Busy | Unreachable):
+                if isinstance(error, Busy | Unreachable | WritesStopped):
                     raise error from None  # it did not land, and the same may be tried later
                 raise
         return await self._applied(sent, answer)
 
-    async def find_out(self, sent: Change, *, because: str) -> Change:
+    async def find_out(self, sent: Change, *, because: str, refused: bool = False) -> Change:
         """Decide the fate of a change that was sent: applied if the object carries its id.
 
-        Raises NotApplied when it does not, FateUnknown when the object cannot be read.
+        ``refused``: the server has said no, so that nothing is on its way any more. Raises NotApplied when the object
+        does not carry it, FateUnknown when the object cannot be read.
         """
-        try:
-            live = await self._reader.find(sent.target)
-        except ClusterError as error:
-            raise FateUnknown(f"{because}; then the object could not be read: {error}") from error
-        if live is not None and value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == sent.id:
+        live = await self._read(sent, because)
+        wait = 0.0 if refused or _carries(live, sent) else still_on_its_way(sent.sent_at, self._clock.now())
+        if wait > 0:
+            log.info("change.awaited", incident=sent.incident, change=sent.id, seconds=round(wait, 1))
+            await self._clock.sleep(wait * self._clock.speed)  # the API server's time, which nothing speeds up
+            live = await self._read(sent, because)
+        if live is not None and _carries(live, sent):
             return await self._applied(sent, live)
-        await asyncio.shield(self._store.save_change(sent.advance(ChangeState.ABANDONED)))
+        await asyncio.shield(self._store.save_change(sent.advance(ChangeState.ABANDONED, ended_at=self._clock.now())))
         await self._store.note(sent.incident, "not-applied", change=sent.id, because=because)
         raise NotApplied(because)
+
+    async def _read(self, sent: Change, because: str) -> dict[str, Any] | None:
+        try:
+            return await self._reader.find(sent.target)
+        except ClusterError as error:
+            raise FateUnknown(f"{because}; then the object could not be read: {error}") from error
 
     async def _applied(self, sent: Change, stored: dict[str, Any]) -> Change:
         generation = int(stored["metadata"].get("generation", 0))
@@ -78,3 +100,19 @@ class Transaction:
         await self._store.note(sent.incident, "applied", change=sent.id, generation=applied.generation)
         log.info("change.applied", incident=sent.incident, change=sent.id, target=str(sent.target))
         return applied
+
+
+def _carries(live: dict[str, Any] | None, sent: Change) -> bool:
+    return live is not None and value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == sent.id
+
+
+def is_refusal(error: ClusterError) -> bool:
+    """Whether the API server has said no, as against not having answered: what it refuses does not land later."""
+    return 400 <= error.code < 500 and error.code != REQUEST_TIMEOUT
+
+
+def still_on_its_way(sent_at: datetime | None, now: datetime) -> float:
+    """Real seconds for which a request sent then may still land. A clock that was set back does not make them more."""
+    if sent_at is None:
+        return LANDING_SECONDS
+    return min(LANDING_SECONDS, LANDING_SECONDS - (now - sent_at).total_seconds())

@@ -1,55 +1,108 @@
-"""Taking a change back: exactly the fields it changed, and only while nobody else has changed them since."""
+"""Taking a change back: exactly the fields it changed, and only while nobody else has changed them since.
+
+The program's own undo and the one that a person types are this one. If one field has another value than the change
+gave it, nothing is overwritten: the refusal carries the three-way difference, for a person to decide.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
 import structlog
 
-from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, LeafChange
+from evidence.redaction import MASK, mask_manifest
+from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, LeafChange, Operation
+from incidents.objects import ChangeId
+from incidents.patch import unmarked
 from incidents.pointers import ABSENT, parts_of, value_at
-from tools.cluster.errors import ClusterError, Invalid
+from incidents.signals import clean
+from incidents.snapshot import spec_digest
+from remediation.gate import Writes, WritesStopped
+from remediation.transaction import is_refusal, still_on_its_way
+from tools.clock import Clock
+from tools.cluster.errors import Busy, ClusterError, Invalid, Unreachable
 from tools.cluster.reader import Reader
-from tools.cluster.writer import Writer
-from tools.store.sqlite import Store
+from tools.store import Store
+
+_OFTEN_SECRET = ("/env/", "/args/", "/command/", "/annotations/")
 
 log = structlog.get_logger(__name__)
 
 
-class UndoRefused(Exception):
-    """The change could not be taken back; ``differences`` are the fields somebody else has changed since.
+class ThreeWay(msgspec.Struct, frozen=True, kw_only=True):
+    """One field that somebody else has changed since: what was there before, what the change set, what is there now.
 
-    Each carries the value the change had set as ``before`` and the present one as ``after``.
+    None stands for absent. Values that may be secret are masked.
     """
 
-    def __init__(self, message: str, differences: tuple[LeafChange, ...] = ()) -> None:
-        super().__init__(message)
+    pointer: str
+    before: Any = None
+    set: Any = None
+    now: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: set {self.set!r}, there now {self.now!r}, before {self.before!r}"
+
+
+class UndoRefused(Exception):
+    """The change could not be taken back; ``differences`` are the fields somebody else has changed since."""
+
+    def __init__(self, message: str, differences: tuple[ThreeWay, ...] = ()) -> None:
+        super().__init__("; ".join([message, *map(str, differences)]))
+        self.message = message
         self.differences = differences
 
 
 class Undo:
-    """Applies inverses. Bound by their tests alone: guards judge new changes, not the way back."""
+    """Applies inverses. Bound by their tests and by its writer's gate: guards judge new changes, not the way back."""
 
-    def __init__(self, reader: Reader, writer: Writer, store: Store) -> None:
+    def __init__(self, reader: Reader, writer: Writes, store: Store, clock: Clock) -> None:
         self._reader = reader
         self._writer = writer
         self._store = store
+        self._clock = clock
 
-    async def undo(self, change: Change) -> Change:
-        """Take one change back and record it. Raises UndoRefused, with the three-way difference."""
+    async def undo(self, change: Change, *, by: str = "") -> Change:
+        """Take one change back and record it, and who has asked for it, if that was a person.
+
+        Raises UndoRefused, with the three-way difference; Busy or Unreachable when it did not land for that, or
+        nobody can tell whether it has: then it is to be tried again.
+        """
         live = await self._live(change)
         if _is_back(change, live):
-            return await self._record(change, "already back")
+            return await self._record(change, "already back", by)
+        operations = await self._operations(change, live)
+        sent_at = self._clock.now()
         try:
-            await self._writer.apply(change.target, change.inverse.operations, change=change.id)
+            await self._writer.apply(change.target, operations, change=change.id)
         except Invalid as error:
             live = await self._live(change)
             if _has_old_values(change, live):
-                return await self._record(change, "somebody else has put the values back")
+                return await self._record(change, "somebody else has put the values back", by)
             differences = differences_since(change, live)
             raise UndoRefused("somebody else has changed it since", differences) from error
         except ClusterError as error:
-            if not _is_back(change, await self._live(change)):
-                raise UndoRefused(f"the API server did not take it: {error}") from error
-        return await self._record(change, "undone")
+            log.warning("undo.unanswered", incident=change.incident, change=change.id, error=str(error))
+            if not await self._has_landed(change, error, sent_at):
+                if isinstance(error, Busy | Unreachable):
+                    raise
+                raise UndoRefused(f"it was not taken back: {error}") from error
+        return await self._record(change, "undone", by)
+
+    async def _has_landed(self, change: Change, error: ClusterError, sent_at: datetime) -> bool:
+        """Whether it is taken back in spite of an error. What may still be on its way is waited for."""
+        if isinstance(error, WritesStopped) and not error.sent:
+            return False
+        if _is_back(change, await self._live(change)):
+            return True
+        wait = 0.0 if is_refusal(error) else still_on_its_way(sent_at, self._clock.now())
+        if wait <= 0:
+            return False
+        await self._clock.sleep(wait * self._clock.speed)  # the API server's time, which nothing speeds up
+        return _is_back(change, await self._live(change))
 
     async def noticed(self, change: Change) -> bool:
         """Whether the change has been taken back already; recorded if so. False when that cannot be seen."""
@@ -58,47 +111,76 @@ class Undo:
         try:
             if not _is_back(change, await self._live(change)):
                 return False
-        except UndoRefused:
+        except (UndoRefused, ClusterError):
             return False
-        await self._record(change, "already back")
+        await self._record(change, "already back", "")
         return True
 
-    async def _live(self, change: Change) -> dict[str, object]:
+    async def spec(self, change: Change) -> str:
+        """The digest of the object's present spec, from which later edits of others are told; empty if unknown."""
+        try:
+            return spec_digest(await self._live(change))
+        except (UndoRefused, ClusterError):
+            return ""
+
+    async def _operations(self, change: Change, live: dict[str, Any]) -> Sequence[Operation]:
+        """The inverse; without its marks where the object carries none, or those of a later change of this store."""
+        carried = value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION))
+        if carried == change.id:
+            return change.inverse.operations
+        if carried is not ABSENT and await self._store.change(ChangeId(str(carried))) is None:
+            raise UndoRefused(f"change {clean(carried, 64)} of another program has been made to it since")
+        return unmarked(change.inverse.operations)
+
+    async def _live(self, change: Change) -> dict[str, Any]:
         try:
             live = await self._reader.find(change.target)
+        except (Busy, Unreachable):
+            raise
         except ClusterError as error:
             raise UndoRefused(f"the object cannot be read: {error}") from error
         if live is None:
             raise UndoRefused("the object is gone")
         return live
 
-    async def _record(self, change: Change, how: str) -> Change:
-        undone = change.advance(ChangeState.UNDONE)
-        await self._store.save_change(undone)
-        await self._store.note(change.incident, "undone", change=change.id, how=how)
-        log.info("change.undone", incident=change.incident, change=change.id, target=str(change.target))
+    async def _record(self, change: Change, how: str, by: str) -> Change:
+        present = await self._store.change(change.id) or change  # its verification may have ended meanwhile
+        if present.state is ChangeState.UNDONE:
+            return present  # somebody else has been faster by a moment
+        undone = present.advance(ChangeState.UNDONE, ended_at=self._clock.now(), undone_by=by)
+        if not await self._store.save_change(undone):
+            return await self._store.change(change.id) or present
+        await self._store.note(change.incident, "undone", change=change.id, how=how, by=by or "the program")
+        log.info("change.undone", incident=change.incident, change=change.id, target=str(change.target), how=how)
         return undone
 
 
-def _is_back(change: Change, live: dict[str, object]) -> bool:
+def _is_back(change: Change, live: dict[str, Any]) -> bool:
     if value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == change.id:
         return False
     return _has_old_values(change, live)
 
 
-def _has_old_values(change: Change, live: dict[str, object]) -> bool:
+def _has_old_values(change: Change, live: dict[str, Any]) -> bool:
     return all(_value(live, leaf.pointer) == leaf.before for leaf in change.diff)
 
 
-def differences_since(change: Change, live: dict[str, object]) -> tuple[LeafChange, ...]:
-    """The fields of the change that have neither the value it set nor the one before it."""
+def differences_since(change: Change, live: dict[str, Any]) -> tuple[ThreeWay, ...]:
+    """The fields of the change that have not the value it set any more, masked."""
+    shown = mask_manifest(live)
     return tuple(
-        LeafChange(pointer=leaf.pointer, before=leaf.after, after=now)
+        _three_way(leaf, now, _value(shown, leaf.pointer))
         for leaf in change.diff
-        if (now := _value(live, leaf.pointer)) not in (leaf.after, leaf.before)
+        if (now := _value(live, leaf.pointer)) != leaf.after
     )
 
 
-def _value(live: dict[str, object], pointer: str) -> object:
+def _three_way(leaf: LeafChange, now: Any, shown: Any) -> ThreeWay:
+    if any(place in leaf.pointer for place in _OFTEN_SECRET) or shown != now:
+        return ThreeWay(pointer=leaf.pointer, before=MASK, set=MASK, now=MASK)
+    return ThreeWay(pointer=leaf.pointer, before=leaf.before, set=leaf.after, now=now)
+
+
+def _value(live: dict[str, Any], pointer: str) -> Any:
     found = value_at(live, parts_of(pointer))
     return None if found is ABSENT else found

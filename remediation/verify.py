@@ -10,22 +10,24 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 
-from evidence.snapshots import read_snapshot
+from evidence.redaction import mask_text
+from evidence.sight import Looking, Sight
 from incidents.changes import Change
 from incidents.health import Health, State, assess, pod_findings, restarts, steady
 from incidents.incident import Result, Verification
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
+from remediation.guardrails.request import LONGEST_CLAIM
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
-from tools.cluster.reader import Reader
 
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
 PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
 _COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP)
-UNREADABLE_LOOKS = 30  # consecutive looks that fail before verification says that it cannot tell
+UNREADABLE_SECONDS = 30.0  # how long it may be impossible to look before verification says that it cannot tell
 
 log = structlog.get_logger(__name__)
 
@@ -37,32 +39,42 @@ class Verifier:
     nothing about the change.
     """
 
-    def __init__(self, reader: Reader, clock: Clock, *, settle_seconds: float) -> None:
-        self._reader = reader
+    def __init__(self, look: Looking, clock: Clock, *, settle_seconds: float) -> None:
+        self._look_at = look
         self._clock = clock
         self._settle_seconds = settle_seconds
 
     async def verify(self, change: Change) -> Verification:
-        """The answer, by the change's own deadline at the latest, or a settle time after it for what is well."""
+        """The answer, by the change's own deadline at the latest, or a settle time after it for what is well.
+
+        A deadline further off than any of ours was set by a clock that was wrong.
+        """
+        latest = self._clock.now() + LONGEST_CLAIM
+        change = msgspec.structs.replace(change, deadline=min(change.deadline, latest))
+        async with self._look_at(change.target) as sight:
+            return await self._watch(change, sight)
+
+    async def _watch(self, change: Change, sight: Sight) -> Verification:
         began = self._clock.now()
         quiet = _Quiet()
-        unreadable = 0
+        unreadable: datetime | None = None
         while True:
-            now = self._clock.now()
             try:
-                snapshot = await read_snapshot(self._reader, change.target, now=now)
-                unreadable = 0
+                snapshot = await sight.snapshot()
             except ClusterError as error:
-                unreadable += 1
-                if unreadable >= UNREADABLE_LOOKS or now >= change.deadline:
+                now = self._clock.now()
+                unreadable = unreadable or now
+                blind = (now - unreadable).total_seconds() * self._clock.speed
+                if blind >= UNREADABLE_SECONDS or now >= change.deadline:
                     return _verdict(Result.CANNOT_TELL, f"the cluster cannot be read: {error}")
-                await self._clock.sleep(LOOK_SECONDS)
+                await sight.changed(within_seconds=LOOK_SECONDS)
                 continue
+            unreadable, now = None, self._clock.now()
             answer = self._look(change, snapshot, now, quiet, began)
             if answer is not None:
                 return answer
             lasted = quiet.seconds(self._clock.now()) * self._clock.speed
-            await self._clock.sleep(_pause(lasted, self._settle_seconds))
+            await sight.changed(within_seconds=_pause(lasted, self._settle_seconds))
 
     def _look(
         self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet, began: datetime
@@ -160,4 +172,4 @@ def _first(health: Health) -> str:
 
 
 def _verdict(result: Result, detail: str, ready: int = 0) -> Verification:
-    return Verification(result=result, detail=detail, ready=ready)
+    return Verification(result=result, detail=mask_text(detail), ready=ready)  # it quotes pods as they are, unmasked

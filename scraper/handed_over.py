@@ -1,35 +1,44 @@
-"""Incidents that a person has: nothing is tried, asked or sent again until the world says otherwise.
+"""Incidents that a person has, or is asked about: nothing is tried until the world says otherwise.
 
-That is: the subject is well and stays so (closed, told once), it is gone, or somebody else has changed its spec
-(closed, and a new incident that names this one is opened if it still fails).
+That is: the subject is well and stays so (closed, told once), it is gone, somebody else has changed its spec or an
+object the case rests on (a new incident that names this one is opened if it still fails; one that waits for an answer
+is worked on anew), or the cause that explained it is over. Once a day a person is reminded.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
 
-from evidence.snapshots import read_snapshot
-from incidents.health import State, assess
-from incidents.incident import Incident, Status
+from evidence.effects import explained_by
+from evidence.foundations import foundations_digest
+from evidence.snapshots import read_incident
+from incidents.causes import may_be_explained_by, with_effects
+from incidents.decisions import RequestState
+from incidents.health import Health, State, assess
+from incidents.incident import Incident, Outcome, Status
 from incidents.objects import ClusterId
-from incidents.signals import Signal
+from incidents.signals import Signal, Source
 from incidents.snapshot import Snapshot, spec_digest
 from scraper.lasting import WellSince
 from tools.clock import Clock
-from tools.cluster.errors import ClusterError
+from tools.cluster.errors import ODD_OBJECT, ClusterError
 from tools.cluster.reader import Reader
 from tools.notify.contract import Notice, Section
 from tools.notify.outbox import Outbox
-from tools.store.sqlite import Store
+from tools.store import Store
+
+REMINDER_SECONDS = 86_400.0  # between two reminders of one incident
+REVIEWED = 10_000  # incidents, the newest: more than that a person will not have
+FOUNDATIONS_EVERY = 4  # looks between two at what a case rests on: it changes rarely, and costs requests
 
 log = structlog.get_logger(__name__)
 
 
 class HandedOver:
-    """Looks at every handed-over incident from time to time. ``settle_seconds``: how long well must last."""
+    """Looks at every such incident from time to time. ``settle_seconds``: how long well must last."""
 
     def __init__(
         self,
@@ -48,70 +57,152 @@ class HandedOver:
         self._cluster = cluster
         self._settle_seconds = settle_seconds
         self._well = WellSince(clock)
+        self._looks = 0
 
     async def review(self) -> list[Incident]:
-        """One look at each; answers the incidents that were opened because somebody has changed something."""
-        opened = []
-        for incident in await self._store.incidents(Status.HANDED_OVER):
+        """One look at each; answers the incidents that are to be worked on, because something has changed."""
+        due = []
+        self._looks += 1
+        incidents = await self._store.incidents(Status.HANDED_OVER, Status.WAITING, limit=REVIEWED)
+        self._well.keep(incidents)
+        for incident in incidents:
             if incident.subject.cluster != self._cluster:
                 continue  # one store may know several clusters; what is not in this one is not gone
             try:
-                successor = await self._review(incident)
-            except ClusterError as error:
-                log.warning("handed_over.unread", incident=incident.id, error=str(error))
+                found = await self._review(incident)
+            except (ClusterError, *ODD_OBJECT) as error:
+                log.warning("handed_over.unread", incident=incident.id, error=f"{type(error).__name__}: {error}")
                 continue
-            if successor is not None:
-                opened.append(successor)
-        return opened
+            if found is not None:
+                due.append(found)
+        return due
 
     async def _review(self, incident: Incident) -> Incident | None:
-        snapshot = await read_snapshot(self._reader, incident.subject.ref, now=self._clock.now())
+        snapshot = await read_incident(self._reader, incident, now=self._clock.now())
         if snapshot is None:
             await self._close(incident, f"{incident.subject} is gone")
             return None
+        explained = [one.subject for one in await explained_by(self._store, incident)]
         health = assess(snapshot, self._clock.now(), self._clock.speed)
+        health = with_effects(health, incident.subject.kind, explained)
         if health.state is State.WELL:
             if self._well.seconds(incident, snapshot) >= self._settle_seconds:
-                await self._close(incident, f"{incident.subject} is well: {health.ready} of {health.desired} ready")
+                await self._close(incident, _well_again(incident, health))
             return None
         self._well.forget(incident)
         if not incident.spec:
-            await self._remember(incident, snapshot)
-        if not _changed(incident, snapshot) or health.state is not State.FAILING:
+            await self._save(incident, spec=spec_digest(snapshot.workload))
+        if incident.caused_by is not None:
+            cause = await self._store.incident(incident.caused_by)
+            if cause is None or cause.status is Status.CLOSED:
+                return await self._reopen(incident, "what explained it is over, and it still fails")
+            if health.state is State.FAILING and not may_be_explained_by(cause.subject, snapshot, health):
+                return await self._reopen(incident, f"{cause.subject} does not explain what fails now")
+        changed = await self._changed(incident, snapshot, health)
+        if not changed or health.state is not State.FAILING:
+            await self._remind(incident)
             return None
+        if incident.status is Status.WAITING:
+            return await self._reopen(incident, changed)
+        return await self._follow(incident, changed)
+
+    # --- what has changed
+
+    async def _changed(self, incident: Incident, snapshot: Snapshot, health: Health) -> str:
+        """What somebody has changed since a person was told; empty if nothing, or if that is not known."""
+        if incident.spec and spec_digest(snapshot.workload) != incident.spec:
+            return f"somebody has changed {incident.subject}"
+        if incident.rests_on and self._looks % FOUNDATIONS_EVERY:
+            return ""
+        digest = await foundations_digest(self._reader, snapshot, health)
+        if not incident.rests_on:
+            await self._save(incident, rests_on=digest)
+        elif digest != incident.rests_on:
+            return f"somebody has changed what {incident.subject} rests on"
+        return ""
+
+    # --- what is done about it
+
+    async def _follow(self, incident: Incident, because: str) -> Incident:
         present = await self._store.incident(incident.id) or incident
         successor = await self._store.succeed(present, _again(incident.last_signal, self._clock.now()))
-        await self._store.note(incident.id, "closed", because=f"somebody has changed {incident.subject}")
+        await self._store.note(incident.id, "closed", because=because)
         await self._store.note(successor.id, "opened", follows=incident.id)
         return successor
 
-    async def _remember(self, incident: Incident, snapshot: Snapshot) -> None:
-        """The spec could not be read when the incident was handed over: what stands now is what changes count from."""
-        present = await self._store.incident(incident.id) or incident
-        await self._store.save_incident(msgspec.structs.replace(present, spec=spec_digest(snapshot.workload)))
+    async def _reopen(self, incident: Incident, because: str) -> Incident | None:
+        """Work on it anew. None if it is no longer what was looked at: a person's answer was faster."""
+        if not await self._still(incident):
+            return None
+        await self._void_requests(incident)
+        reopened = await self._save(
+            incident, status=Status.OPEN, outcome=None, summary="", ended_at=None, caused_by=None, rests_on=""
+        )
+        await self._store.note(incident.id, "reopened", because=because)
+        log.info("incident.reopened", incident=incident.id, subject=str(incident.subject), because=because)
+        return reopened
+
+    async def _still(self, incident: Incident) -> bool:
+        """Whether it stands as it did when it was looked at."""
+        present = await self._store.incident(incident.id)
+        return present is not None and present.status is incident.status
+
+    async def _remind(self, incident: Incident) -> None:
+        """Tell a person again, at most once a day; of what something else explains, nobody was told."""
+        now = self._clock.now()
+        since = incident.reminded_at or incident.ended_at or incident.opened_at
+        due = since + timedelta(seconds=REMINDER_SECONDS / self._clock.speed)
+        if incident.caused_by is not None or incident.status is not Status.HANDED_OVER or now < due:
+            return
+        lines = (incident.summary, f"handed over {(incident.ended_at or incident.opened_at):%Y-%m-%d %H:%M} UTC")
+        notice = Notice(
+            key=f"{incident.id}/reminder/{int(due.timestamp())}",
+            title=f"Still needs a person: {incident.subject}",
+            sections=(Section(lines=tuple(line for line in lines if line)),),
+            incident=incident.id,
+        )
+        await self._store.enqueue(notice)  # its key is that of the day: a crash before the next line tells nobody twice
+        await self._save(incident, reminded_at=now)
+        await self._outbox.deliver()
+
+    async def _void_requests(self, incident: Incident) -> None:
+        for request in await self._store.requests_of(incident.id):
+            if request.state in (RequestState.OPEN, RequestState.APPROVED):
+                await self._store.close_request(request.id, RequestState.VOID)
+
+    async def _save(self, incident: Incident, **fields: object) -> Incident:
+        present = await self._store.incident(incident.id) or incident  # signals were counted in it meanwhile
+        changed = msgspec.structs.replace(present, **fields)
+        await self._store.save_incident(changed)
+        return changed
 
     async def _close(self, incident: Incident, summary: str) -> None:
         self._well.forget(incident)
-        notice = Notice(
-            key=f"{incident.id}/closed",
-            title=f"Over: {incident.subject}",
-            sections=(Section(lines=(summary,)),),
-            severity="info",
-            incident=incident.id,
-        )
-        await self._store.enqueue(notice)  # first: a crash in between repeats this look, and the key is one
-        present = await self._store.incident(incident.id) or incident
-        closed = msgspec.structs.replace(present, status=Status.CLOSED, ended_at=self._clock.now())
-        await self._store.save_incident(closed)
+        if not await self._still(incident):
+            return
+        await self._void_requests(incident)
+        if incident.caused_by is None:  # whoever was told that it is broken is told that it is over
+            notice = Notice(
+                key=f"{incident.id}/closed",
+                title=f"Over: {incident.subject}",
+                sections=(Section(lines=(summary,)),),
+                severity="info",
+                incident=incident.id,
+            )
+            await self._store.enqueue(notice)  # first: a crash in between repeats this look, and the key is one
+        outcome = incident.outcome or Outcome.SUPPRESSED  # one that waited for an answer has healed without it
+        await self._save(incident, status=Status.CLOSED, outcome=outcome, ended_at=self._clock.now())
         await self._store.note(incident.id, "closed", because=summary)
         log.info("incident.closed", incident=incident.id, subject=str(incident.subject), because=summary)
         await self._outbox.deliver()
 
 
-def _changed(incident: Incident, snapshot: Snapshot) -> bool:
-    """Whether somebody has changed the subject since it was handed over; unknown then means no."""
-    return bool(incident.spec) and spec_digest(snapshot.workload) != incident.spec
+def _well_again(incident: Incident, health: Health) -> str:
+    said = f": {health.ready} of {health.desired} ready" if incident.subject.is_workload else ""
+    return f"{incident.subject} is well{said}"
 
 
 def _again(signal: Signal, now: datetime) -> Signal:
-    return msgspec.structs.replace(signal, first_seen=now, last_seen=now, count=1)
+    # Nobody has asked for it: what a person's word lets pass does not pass here.
+    source = Source.SWEEP if signal.source in (Source.REQUEST, Source.WORDS) else signal.source
+    return msgspec.structs.replace(signal, first_seen=now, last_seen=now, count=1, source=source)

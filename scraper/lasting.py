@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from incidents.health import restarts
@@ -25,6 +26,11 @@ class WellSince:
             self._since[incident.id] = (now, count)
             return 0.0
         return (now - since).total_seconds() * self._clock.speed
+
+    def keep(self, incidents: Iterable[Incident]) -> None:
+        """Forget all others: they are not looked at any more, and when they are again the time begins anew."""
+        kept = {incident.id for incident in incidents}
+        self._since = {key: since for key, since in self._since.items() if key in kept}
 
     def forget(self, incident: Incident) -> None:
         """It is not well any more, or over."""

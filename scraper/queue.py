@@ -1,26 +1,51 @@
 """A queue of keys: a key waits once, however often it is added, and is worked on by one worker at a time.
 
 A key that is added while it is being worked on is handed out again afterwards; the worker then decides from
-the world as it is.
+the world as it is. Keys belong to groups (namespaces), which take turns: a group with a thousand keys does not hold up
+one with a single key. It is a port: what it promises is tried by ``tests/scraper/test_queue.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import NewType
+from typing import NewType, Protocol
 
 Key = NewType("Key", str)
+CAPACITY = 20_000  # keys, some 100 bytes each; whoever is refused finds the work in the store again
+
+
+class Queue(Protocol):
+    """Keys with the moment from which each is due."""
+
+    def __len__(self) -> int:
+        """How many keys wait."""
+
+    def add(self, key: Key, *, group: str = "", delay_seconds: float = 0.0) -> bool:
+        """Make a key due after a delay. Of two moments the earlier one counts.
+
+        False, and nothing new, if it is full.
+        """
+
+    async def take(self) -> Key:
+        """Wait for a key that is due and not in flight. ``done`` must follow."""
+
+    def done(self, key: Key) -> None:
+        """The worker is through with a key."""
 
 
 class KeyQueue:
-    """Keys with the moment from which each is due. ``now`` is a monotonic clock, in seconds."""
+    """The queue inside this process. ``now`` is a monotonic clock, in seconds."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], *, capacity: int = CAPACITY) -> None:
         self._now = now
+        self._capacity = capacity
         self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, Key]] = []
+        self._groups: dict[Key, str] = {}
+        self._later: list[tuple[float, Key]] = []
+        self._ready: OrderedDict[str, list[tuple[float, Key]]] = OrderedDict()  # by group, whose turn it is first
         self._in_flight: set[Key] = set()
         self._changed = asyncio.Event()
 
@@ -28,25 +53,30 @@ class KeyQueue:
         """How many keys wait."""
         return len(self._due)
 
-    def add(self, key: Key, *, delay_seconds: float = 0.0) -> None:
-        """Make a key due after a delay. Of two moments the earlier one counts."""
+    def add(self, key: Key, *, group: str = "", delay_seconds: float = 0.0) -> bool:
+        """Make a key due after a delay. Of two moments the earlier one counts.
+
+        False, and nothing new, if it is full.
+        """
         due = self._now() + delay_seconds
         if key in self._due and self._due[key] <= due:
-            return
+            return True
+        if key not in self._due and len(self._due) >= self._capacity:
+            return False
         self._due[key] = due
-        heapq.heappush(self._heap, (due, key))
+        self._groups[key] = group
+        heapq.heappush(self._later, (due, key))
         self._changed.set()
+        return True
 
     async def take(self) -> Key:
         """Wait for a key that is due and not in flight. ``done`` must follow."""
         while True:
-            wait = self._next_wait()
-            if wait is not None and wait <= 0:
-                key = self._pop()
-                if key is not None:
-                    self._in_flight.add(key)
-                    return key
-                continue
+            wait = self._sort_out()
+            key = self._pop()
+            if key is not None:
+                self._in_flight.add(key)
+                return key
             self._changed.clear()
             try:
                 async with asyncio.timeout(wait):
@@ -58,18 +88,34 @@ class KeyQueue:
         """The worker is through with a key."""
         self._in_flight.discard(key)
         if key in self._due:
-            heapq.heappush(self._heap, (self._due[key], key))
+            heapq.heappush(self._later, (self._due[key], key))
         self._changed.set()
 
-    def _next_wait(self) -> float | None:
-        while self._heap:
-            due, key = self._heap[0]
+    def _sort_out(self) -> float | None:
+        """Give keys that are due to their groups; answers how long until the next one is, None if there is none."""
+        now: float | None = None
+        while self._later:
+            due, key = self._later[0]
             if self._due.get(key) != due or key in self._in_flight:
-                heapq.heappop(self._heap)  # an outdated moment, or `done` will push it again
+                heapq.heappop(self._later)  # an outdated moment, or `done` will push it again
                 continue
-            return due - self._now()
+            now = self._now() if now is None else now
+            if due > now:
+                return due - now
+            heapq.heappop(self._later)
+            heapq.heappush(self._ready.setdefault(self._groups[key], []), (due, key))
         return None
 
     def _pop(self) -> Key | None:
-        _, key = heapq.heappop(self._heap)
-        return key if self._due.pop(key, None) is not None else None
+        """The first key of the group whose turn it is; the group then goes to the end."""
+        while self._ready:
+            group, keys = next(iter(self._ready.items()))
+            due, key = heapq.heappop(keys)
+            if keys:
+                self._ready.move_to_end(group)
+            else:
+                del self._ready[group]
+            if self._due.get(key) == due and key not in self._in_flight:
+                del self._due[key], self._groups[key]
+                return key
+        return None

@@ -1,4 +1,4 @@
-"""The one control plane of a test session, for whichever tests ask for it."""
+"""The one control plane of a test session, for whichever tests ask for it; and logging as it was, after each test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 if TYPE_CHECKING:
     from tests.control_plane.harness import ControlPlane
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own() -> Iterator[None]:
+    """A command that is called in a test sets up logging for its process: to a stream that is closed with the test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ from simulator.scenario import Scenario, apply_break, apply_setup, load_scenario
 from tools.cluster.reader import Reader
 from tools.cluster.transport import connect
 from tools.notify import Notice, NotifyError
-from tools.store.sqlite import Store
+from tools.store import Store
 
 Object = dict[str, Any]
 USER = "k8s-auto-fixer"

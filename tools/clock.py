@@ -25,6 +25,15 @@ class Clock:
         """Wait for a duration, divided by the speed."""
         await asyncio.sleep(seconds / self.speed)
 
+    async def happens(self, event: asyncio.Event, *, within_seconds: float) -> bool:
+        """Wait for an event, at most for a duration, divided by the speed; whether it came."""
+        try:
+            async with asyncio.timeout(within_seconds / self.speed):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def after(self, seconds: float) -> datetime:
         """The moment at which a duration that starts now will have passed."""
         return self.now() + timedelta(seconds=seconds / self.speed)

@@ -4,7 +4,7 @@
 answers nothing; if none allows, the verdict is a refusal.
 """
 
-from remediation.guardrails.chain import before_dry_run, on_difference
-from remediation.guardrails.view import View
+from remediation.guardrails.chain import before_dry_run, just_before, on_difference
+from remediation.guardrails.view import Source, View
 
-__all__ = ["View", "before_dry_run", "on_difference"]
+__all__ = ["Source", "View", "before_dry_run", "just_before", "on_difference"]

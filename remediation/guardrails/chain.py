@@ -1,15 +1,24 @@
-"""The two chains, in the order in which their rulings are told."""
+"""The chains, in the order in which their rulings are told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from incidents.policy import Ruling, Verdict
-from remediation.guardrails import difference, request
+from remediation.guardrails import difference, inverse, over_time, request, sources
 from remediation.guardrails.view import View
 
 Guardrail = Callable[[View], Iterator[Ruling]]
 
+OVER_TIME: tuple[Guardrail, ...] = (
+    over_time.kill_switch,
+    over_time.paused_switch,
+    over_time.cooldown,
+    over_time.concurrency,
+    over_time.hourly_cap,
+    over_time.namespace_share,
+    over_time.breaker,
+)
 REQUEST: tuple[Guardrail, ...] = (
     request.mode,
     request.namespace,
@@ -19,6 +28,8 @@ REQUEST: tuple[Guardrail, ...] = (
     request.paused,
     request.edited_since,
     request.foreign_change,
+    inverse.way_back,
+    *OVER_TIME,
 )
 DIFFERENCE: tuple[Guardrail, ...] = (
     difference.something_happens,
@@ -27,6 +38,9 @@ DIFFERENCE: tuple[Guardrail, ...] = (
     difference.memory,
     difference.image_repository,
     difference.nothing_weakened,
+    sources.put_back,
+    sources.drift,
+    over_time.same_field,
 )
 
 
@@ -38,3 +52,8 @@ def before_dry_run(view: View) -> Verdict:
 def on_difference(view: View, earlier: Verdict) -> Verdict:
     """The earlier rulings and those on the difference that the server's dry run shows."""
     return Verdict((*earlier.rulings, *(ruling for guard in DIFFERENCE for ruling in guard(view))))
+
+
+def just_before(view: View) -> Verdict:
+    """The rules over time once more, with what others have done meanwhile: caps hold however many work at once."""
+    return Verdict(tuple(ruling for guard in OVER_TIME for ruling in guard(view)))

@@ -8,18 +8,21 @@ from datetime import timedelta
 from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION
 from incidents.health import timestamp
 from incidents.policy import Answer, Mode, Ruling
+from incidents.signals import clean
 from remediation.guardrails.view import View
 
 LONGEST_CLAIM = timedelta(hours=1)  # an `until` further off than any deadline of ours is not believed
 
 
 def mode(view: View) -> Iterator[Ruling]:
-    """observe refuses; suggest asks a person; auto leaves it to the other rules."""
+    """observe refuses; suggest and approve leave it to a person; auto to the other rules."""
     match view.policy.mode:
         case Mode.OBSERVE:
             yield Ruling("mode", Answer.REFUSE, "observe: nothing is written")
         case Mode.SUGGEST:
             yield Ruling("mode", Answer.NEEDS_APPROVAL, "suggest: a person decides")
+        case Mode.APPROVE:
+            yield Ruling("mode", Answer.NEEDS_APPROVAL, "approve: a person is asked for every change")
         case Mode.AUTO:
             yield Ruling("mode", Answer.ALLOW, "auto")
 
@@ -69,4 +72,4 @@ def foreign_change(view: View) -> Iterator[Ruling]:
     if change is None or until is None or change in view.known | {own.id for own in view.earlier}:
         return
     if until.tzinfo is not None and view.now < until < view.now + LONGEST_CLAIM:
-        yield Ruling("foreign-change", Answer.DEFER, f"change {str(change)[:64]} is being verified until {until}")
+        yield Ruling("foreign-change", Answer.DEFER, f"change {clean(change, 64)} is being verified until {until}")

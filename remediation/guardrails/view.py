@@ -1,4 +1,4 @@
-"""What a guardrail sees: the proposal, the object as it is, what it would become, and the policy."""
+"""What a guardrail sees: the proposal, the object as it is, what it would become, what was done lately, the policy."""
 
 from __future__ import annotations
 
@@ -8,10 +8,24 @@ from typing import Any
 
 import msgspec
 
-from incidents.changes import Change, LeafChange
-from incidents.objects import ChangeId, Manifest
-from incidents.policy import Policy
+from incidents.changes import Change, InverseKind, LeafChange
+from incidents.decisions import Switch
+from incidents.objects import ChangeId, IncidentId, Manifest
+from incidents.policy import Policy, Windows
 from incidents.proposals import Proposal
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Something the object is made from, or that keeps some of its fields.
+
+    ``puts_back``: it would overwrite a change by itself. ``fields``: pointer patterns of what it keeps; empty means
+    all of them. ``advice``: where the change belongs instead. The texts come from the cluster, cleaned and short.
+    """
+
+    name: str
+    puts_back: bool
+    advice: str
+    fields: tuple[str, ...] = ()
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,16 +34,27 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     ``earlier`` are the incident's changes so far: bounds count from the values before the first of them.
     ``known`` are the changes among those the object may name that this store has made itself.
     ``read_generation`` is the object's generation in the evidence the proposal rests on.
+    ``recent`` are this store's changes to the cluster in the longest of the ``windows``; ``continues`` names the
+    incidents that this one goes on from because a person said so. ``workloads`` counts those of the namespace.
     """
 
     policy: Policy
+    windows: Windows = Windows()
+    incident: IncidentId = IncidentId("")
+    continues: frozenset[IncidentId] = frozenset()
     proposal: Proposal
     live: dict[str, Any]
     replica_sets: tuple[dict[str, Any], ...] = ()
     read_generation: int
     manager: str = ""
+    sources: tuple[Source, ...] = ()
     earlier: tuple[Change, ...] = ()
     known: frozenset[ChangeId] = frozenset()
+    recent: tuple[Change, ...] = ()
+    workloads: int = 0
+    switches: tuple[Switch, ...] = ()
+    inverse: InverseKind = InverseKind.EXACT
+    never_ran: bool = False
     now: datetime
     answer: dict[str, Any] | None = None
     diff: tuple[LeafChange, ...] = ()

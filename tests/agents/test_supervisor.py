@@ -7,7 +7,7 @@ from agents.supervisor import MODEL_CALLS, Supervisor, route_by_rule
 from incidents.changes import ChangeState
 from incidents.incident import Outcome, Round
 from incidents.policy import Verdict
-from tests.agents.cases import standing
+from tests.agents.cases import NOW, standing
 
 
 class Untouchable:
@@ -63,3 +63,22 @@ async def test_a_model_is_not_asked_about_an_end() -> None:
     supervisor = Supervisor(Untouchable())  # type: ignore[arg-type]  # stands where a model would
     choice, _, _ = await supervisor.next(standing(outcome=Outcome.RESOLVED), {})
     assert choice is Agent.FINISH
+
+
+def test_what_waits_for_a_person_is_told_once_and_the_run_ends() -> None:
+    asked = standing(request="r")
+    assert route_by_rule(asked)[0] is Agent.HELP_SEEKER
+    told = standing(request="r", sayings=(Saying(Agent.HELP_SEEKER, "asked"),))
+    assert route_by_rule(told)[0] is Agent.FINISH
+
+
+def test_what_is_deferred_ends_the_run_without_a_word_to_anybody() -> None:
+    choice, reason = route_by_rule(standing(parked_until=NOW))
+    assert choice is Agent.FINISH
+    assert "deferred until" in reason
+
+
+async def test_a_model_is_not_asked_whether_a_person_is_to_be_asked() -> None:
+    supervisor = Supervisor(Untouchable())  # type: ignore[arg-type]  # stands where a model would
+    choice, _, _ = await supervisor.next(standing(request="r"), {})
+    assert choice is Agent.HELP_SEEKER

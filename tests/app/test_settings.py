@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("clean_environment")
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("MODE", "approve"),
+        ("MODE", "reckless"),
         ("GRACE_SECONDS", "-1"),
         ("GRACE_SECONDS", "soon"),
         ("SETTLE_SECONDS", "0"),
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("clean_environment")
         ("NAMESPACES", "shop"),
         ("EXCLUDED_NAMESPACES", "{"),
         ("REGISTRIES", "docker.io"),
+        ("RETENTION_DAYS", "0.5"),  # shorter than a changed field is remembered
     ],
 )
 def test_each_bad_value_names_its_setting_in_one_line(

@@ -8,7 +8,8 @@ from pathlib import Path
 from cli.failures import Exit
 from tests.cli.program import environment, run
 
-COMMANDS = ["demo", "run", "fix", "incidents", "graph", "doctor"]
+COMMANDS = ["demo", "run", "fix", "incidents", "graph", "doctor", "approvals", "approve", "reject", "retry", "undo"]
+COMMANDS += ["kill-switch", "pause", "resume"]
 HEAVY = ["langgraph", "langchain", "langchain_core", "langchain_openai", "kubernetes", "aiohttp", "openai", "slack_sdk"]
 NODES = ["Observe", "Supervisor", "Researcher", "Coder", "AutoFixer", "HelpSeeker"]
 

@@ -40,6 +40,7 @@ async def test_the_list_the_case_and_their_json(
     assert await show_incidents(store, incident.id, as_json=True) == Exit.OK
     data = json.loads(capsys.readouterr().out)
     assert set(data) == {"incident", "rounds", "changes", "timeline", "evidence"}
+    assert not {"patch", "inverse", "diff"} & set(data["changes"][0])  # raw values, env among them after a rollback
     steps = [entry["step"] for entry in data["timeline"]]
     assert [step for step in steps if step in ("observed", "guarded", "sent", "applied", "verification", "ended")] == [
         "observed",

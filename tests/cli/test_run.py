@@ -62,7 +62,7 @@ async def test_what_keeps_it_from_starting_is_one_clear_line_and_a_code_of_its_o
         "no kubeconfig": (["--kubeconfig", str(folder / "missing")], Exit.KUBECONFIG, "--kubeconfig FILE"),
         "no server": (["--kubeconfig", away], Exit.UNREACHABLE, "127.0.0.1:9"),
         "bad token": (["--kubeconfig", refused], Exit.REFUSED, "does not accept the credentials"),
-        "bad mode": (["--kubeconfig", good, "--mode", "approve"], Exit.SETTING, "--mode"),
+        "bad mode": (["--kubeconfig", good, "--mode", "sometimes"], Exit.SETTING, "--mode"),
         "bad store": (["--kubeconfig", good, "--store", str(folder)], Exit.STORE, "--store FILE"),
     }
     ended = dict(zip(cases, await _each([arguments for arguments, _, _ in cases.values()], folder), strict=True))

@@ -35,8 +35,10 @@ class ApiScript:
         self.asked: list[Asked] = []
         self.lists: deque[Step] = deque()
         self.watches: deque[Step] = deque()
+        self.always: dict[str, Step] = {}  # the answer to every list of a path
         self.watching = asyncio.Event()
         self._over = asyncio.Event()
+        self._silent_ones: list[asyncio.Transport] = []
         self._runner: web.ServerRunner | None = None
         self.server = ""
 
@@ -75,17 +77,25 @@ class ApiScript:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def cut(self) -> None:
+        """Break the connections of all silent watches."""
+        for transport in self._silent_ones:
+            transport.close()
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = Asked(request.method, request.path, dict(request.query), dict(request.headers))
         self.asked.append(asked)
         queue, usual = (self.watches, self._silent) if asked.watches else (self.lists, page())
-        step: Step = queue.popleft() if queue else usual
+        fixed = None if asked.watches else self.always.get(asked.path)
+        step: Step = fixed or (queue.popleft() if queue else usual)
         return await step(request)  # type: ignore[arg-type]  # a step needs no more than a BaseRequest has
 
     async def _silent(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         self.watching.set()
+        if request.transport is not None:
+            self._silent_ones.append(request.transport)
         await self._over.wait()
         return response
 

@@ -1,12 +1,28 @@
 """Whose trouble an event speaks of: the walk up the owners, and owners that are not to be believed."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from incidents.objects import DEPLOYMENT, POD, REPLICA_SET, ClusterId, Kind, ObjectRef, Uid, reference
+from incidents.objects import (
+    AUTOSCALER,
+    CLAIM,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NODE,
+    POD,
+    QUOTA,
+    REPLICA_SET,
+    SERVICE,
+    ClusterId,
+    Kind,
+    ObjectRef,
+    Uid,
+    reference,
+)
 from tests.world import World
-from tools.cluster.errors import NotFound
+from tools.cluster.errors import Forbidden, NotFound
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 
@@ -19,7 +35,7 @@ class Objects(Reader):
 
     def __init__(self, *objects: Object) -> None:
         self._objects = {
-            (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): item for item in objects
+            (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item for item in objects
         }
         self.requests = 0
 
@@ -29,6 +45,14 @@ class Objects(Reader):
             return self._objects[kind.kind, namespace, name]
         except KeyError:
             raise NotFound(name) from None
+
+    async def each(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Object]:
+        self.requests += 1
+        for (one, where, _), item in self._objects.items():
+            if one == kind.kind and where == namespace:
+                yield item
 
     def forget(self, manifest: Object) -> None:
         """It has been deleted."""
@@ -136,6 +160,19 @@ async def test_an_unknown_controller_above_is_recorded_as_the_manager() -> None:
     assert subject.manager == "Shop/main"
 
 
+async def test_a_controller_that_may_not_be_read_is_recorded_as_the_manager() -> None:
+    class Refusing(Objects):
+        async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+            if kind == CONFIG_MAP:
+                raise Forbidden("configmaps is forbidden", code=403)
+            return await super().get(kind, namespace, name)
+
+    pod = manifest(POD, "web-1", owner=manifest(CONFIG_MAP, "leader"))
+    subject = await Owners(Refusing(pod), CLUSTER).subject(reference(pod))
+    assert subject is not None
+    assert (subject.kind, subject.manager) == ("Pod", "ConfigMap/leader")
+
+
 async def test_owners_that_own_one_another_end_the_walk() -> None:
     one = manifest(REPLICA_SET, "one", owner=manifest(REPLICA_SET, "two"))
     two = manifest(REPLICA_SET, "two", owner=one)
@@ -151,3 +188,77 @@ async def test_a_name_that_is_a_path_reaches_nothing(world: World, name: str) ->
         about = ObjectRef(api_version="v1", kind="Pod", namespace="shop", name=name, uid=Uid(""))
         assert await app.owners.subject(about) is None
         assert len(world.requests()) == before
+
+
+# --- what is no workload
+
+
+OTHER = manifest(DEPLOYMENT, "other")
+OTHER_REVISION = manifest(REPLICA_SET, "other-1", owner=OTHER)
+
+
+def mounting(owner: Object, name: str) -> Object:
+    found = manifest(POD, name, owner=owner)
+    found["spec"] = {"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}
+    return found
+
+
+DATA = manifest(CLAIM, "data")
+FRONT: Object = {**manifest(SERVICE, "front"), "spec": {"selector": {"app": "web"}}}
+SCALER: Object = {
+    **manifest(AUTOSCALER, "scaler"),
+    "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("about", "others", "subject"),
+    [
+        (DATA, [mounting(REVISION, "a"), mounting(REVISION, "b"), REVISION, WEB], "deployment/web in shop"),
+        (DATA, [REPLICA, REVISION, WEB], "persistentvolumeclaim/data in shop"),
+        (
+            DATA,
+            [mounting(REVISION, "a"), mounting(OTHER_REVISION, "b"), REVISION, WEB, OTHER_REVISION, OTHER],
+            "persistentvolumeclaim/data in shop",
+        ),
+        (FRONT, [REPLICA, REVISION, WEB], "deployment/web in shop"),
+        (FRONT, [], "service/front in shop"),
+        (SCALER, [WEB], "deployment/web in shop"),
+        (SCALER, [], "horizontalpodautoscaler/scaler in shop"),
+        (manifest(QUOTA, "small"), [], "resourcequota/small in shop"),
+    ],
+    ids=["mounted", "not mounted", "mounted by two", "selected", "nothing selected", "target", "no target", "quota"],
+)
+async def test_what_workloads_use_speaks_for_the_one_workload_that_uses_it(
+    about: Object, others: list[Object], subject: str
+) -> None:
+    assert await subject_of(about, *others) == subject
+
+
+async def test_a_workload_that_comes_to_use_a_claim_gets_its_signals_from_then_on() -> None:
+    owners = Owners(Objects(DATA), CLUSTER)
+    assert str(await owners.subject(reference(DATA))) == "persistentvolumeclaim/data in shop"
+    owners._reader = Objects(DATA, mounting(REVISION, "a"), REVISION, WEB)
+    assert str(await owners.subject(reference(DATA))) == "deployment/web in shop"
+
+
+async def test_a_claim_of_another_uid_has_no_subject() -> None:
+    forged = ObjectRef(
+        api_version="v1", kind="PersistentVolumeClaim", namespace="shop", name="data", uid=Uid("guessed")
+    )
+    assert await Owners(Objects(DATA), CLUSTER).subject(forged) is None
+
+
+async def test_a_node_is_known_by_the_name_that_its_kubelet_puts_for_a_uid() -> None:
+    node: Object = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1", "uid": "real"}}
+    about = ObjectRef(api_version="v1", kind="Node", namespace="", name="node-1", uid=Uid("node-1"))
+    subject = await Owners(Objects(node), CLUSTER).subject(about)
+    assert subject is not None
+    assert subject.uid == "real"
+    assert NODE.path("", "node-1") == "/api/v1/nodes/node-1"
+
+
+async def test_an_event_of_a_namespace_does_not_speak_for_what_belongs_to_the_whole_cluster() -> None:
+    node: Object = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1", "uid": "real"}}
+    forged = ObjectRef(api_version="v1", kind="Node", namespace="attacker", name="node-1", uid=Uid("real"))
+    assert await Owners(Objects(node), CLUSTER).subject(forged) is None

@@ -1,14 +1,17 @@
 """The stream of Warning events: where it starts, how it goes on after every kind of break, and what ends it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from incidents.objects import POD
 from tests.cluster.api_script import ApiScript, Step, added, bookmark, event, frame, gone, page, status, stream
 from tests.world import World, eventually, gated
 from tools.cluster.errors import Forbidden, Unauthorized
@@ -41,7 +44,7 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(kubeconfig: Object) -> AsyncIterator[tuple[Listener, asyncio.Task[None]]]:
+async def listening(kubeconfig: Object | Path) -> AsyncIterator[tuple[Listener, asyncio.Task[None]]]:
     transport = await connect(user_agent="tests", kubeconfig=kubeconfig)
     listener = Listener(Reader(transport))
     task = asyncio.create_task(listener.listen())
@@ -122,13 +125,19 @@ async def test_a_deleted_event_is_not_news() -> None:
     assert versions == ["9"]
 
 
-async def test_fields_that_nobody_knows_survive() -> None:
+async def test_fields_that_nobody_knows_do_no_harm() -> None:
     odd = added("5", someFutureField={"deep": [1, None, "x"]}, eventTime=None)
     async with ApiScript() as api:
         api.watches.append(stream(odd))
         async with listening(api.kubeconfig) as (listener, _):
             await until(lambda: listener.events)
+    del odd["object"]["someFutureField"]
     assert listener.events == [odd["object"]]
+
+
+async def test_an_event_with_a_field_of_the_wrong_type_arrives_for_the_intake_to_refuse() -> None:
+    _, versions, _ = await heard(stream(added("5", count="many"), added("6")))
+    assert versions == ["5", "6"]
 
 
 # --- what makes it start over
@@ -208,8 +217,10 @@ async def test_a_line_that_is_no_event_costs_a_pause_and_not_the_stream() -> Non
 # --- what ends it
 
 
-@pytest.mark.parametrize(("code", "error"), [(401, Unauthorized), (403, Forbidden)])
-@pytest.mark.parametrize("when", ["lists", "watches"])
+@pytest.mark.parametrize(
+    ("code", "error", "when"),
+    [(401, Unauthorized, "lists"), (403, Forbidden, "lists"), (403, Forbidden, "watches")],
+)
 async def test_refused_credentials_end_it_with_one_error(code: int, error: type[Exception], when: str) -> None:
     async with ApiScript() as api:
         (api.lists if when == "lists" else api.watches).append(status(code, "No", "events is forbidden: not you"))
@@ -218,6 +229,92 @@ async def test_refused_credentials_end_it_with_one_error(code: int, error: type[
                 await asyncio.wait_for(task, 10)
     assert listener.pauses == []
     assert "very-secret-token" not in str(raised.value)
+
+
+# --- credentials that change
+
+
+async def test_a_token_that_expires_while_it_watches_is_read_again_from_the_file(tmp_path: Path) -> None:
+    async with ApiScript() as api:
+        api.watches.extend([status(401, "Unauthorized", "expired"), stream(added("5"))])
+        file = tmp_path / "config"
+        file.write_text(json.dumps(api.kubeconfig))
+        async with listening(file) as (listener, _):
+            await listener.stream.connected.wait()
+            file.write_text(json.dumps(api.kubeconfig).replace("very-secret-token", "the-next-token"))
+            await until(lambda: listener.events)
+    assert api.watched[-1].headers["Authorization"] == "Bearer the-next-token"
+
+
+async def test_a_list_that_is_refused_is_asked_again_with_the_new_token_at_once(tmp_path: Path) -> None:
+    async with ApiScript() as api:
+        file = tmp_path / "config"
+        file.write_text(json.dumps(api.kubeconfig))
+        transport = await connect(user_agent="tests", kubeconfig=file)
+        api.lists.append(status(401, "Unauthorized", "expired"))
+        file.write_text(json.dumps(api.kubeconfig).replace("very-secret-token", "the-next-token"))
+        await Reader(transport).list(POD)
+        await transport.aclose()
+    assert [asked.headers["Authorization"] for asked in api.listed] == [
+        "Bearer very-secret-token",
+        "Bearer the-next-token",
+    ]
+
+
+async def test_a_token_that_stays_refused_is_not_asked_about_in_a_circle() -> None:
+    refused = [status(401, "Unauthorized", "expired") for _ in range(5)]
+    _, versions, pauses = await heard(*refused, stream(added("5")))
+    assert versions == ["5"]
+    assert len(pauses) >= 5
+
+
+async def test_a_second_token_that_expires_after_watches_that_all_were_cut_is_given_as_much_time_as_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tools.cluster.watch.REFUSED_SECONDS", 0.5)
+    refused = status(401, "Unauthorized", "expired")
+    async with ApiScript() as api:
+        api.watches.extend([refused, stream(added("5"), cut=True)])
+        async with listening(api.kubeconfig) as (listener, task):
+            await until(api.watching.is_set)
+            await asyncio.sleep(0.6)
+            api.watches.extend([refused, stream(added("6"))])
+            api.cut()
+            await until(lambda: len(listener.events) == 2 or task.done())
+    assert listener.versions == ["5", "6"]
+
+
+async def test_a_place_that_is_ahead_of_a_cluster_put_back_to_an_earlier_state_is_given_up() -> None:
+    ahead = status(504, "Timeout", "Too large resource version: 90, current: 12")
+    api, versions, _ = await heard(ahead, lists=(page(version="90"), page(event("11"), version="12")))
+    assert versions == ["11"]
+    assert api.watched[-1].query["resourceVersion"] == "12"
+
+
+async def test_requests_that_are_refused_at_the_same_time_all_go_on_with_the_new_token(tmp_path: Path) -> None:
+    async with ApiScript() as api:
+        file = tmp_path / "config"
+        file.write_text(json.dumps(api.kubeconfig))
+        transport = await connect(user_agent="tests", kubeconfig=file)
+        api.lists.extend([status(401, "Unauthorized", "expired")] * 3)
+        file.write_text(json.dumps(api.kubeconfig).replace("very-secret-token", "the-next-token"))
+        reader = Reader(transport)
+        assert await asyncio.gather(*(reader.list(POD) for _ in range(3))) == [[], [], []]
+        await transport.aclose()
+
+
+async def test_a_cluster_that_has_moved_is_found_again_by_its_changed_kubeconfig(tmp_path: Path) -> None:
+    async with ApiScript() as new:
+        new.watches.append(stream(added("6")))
+        file = tmp_path / "config"
+        async with ApiScript() as old:
+            file.write_text(json.dumps(old.kubeconfig))
+            async with listening(file) as (listener, _):
+                await until(old.watching.is_set)
+                file.write_text(json.dumps(new.kubeconfig))
+                await old.__aexit__(None, None, None)
+                await until(lambda: listener.events)
+    assert listener.versions == ["6"]
 
 
 # --- lines

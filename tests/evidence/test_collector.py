@@ -1,15 +1,20 @@
 """What is read of the cluster for one decision, and that it is masked before anybody sees it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evidence.collector import Collector, SubjectGone
+from evidence.image_index import ImageIndex, with_mark
 from evidence.snapshots import read_snapshot, selector_text
 from incidents.codec import encode
 from incidents.evidence import Want, WantKind
+from incidents.health import State
 from incidents.objects import reference
+from incidents.subjects import subject_at
+from incidents.symptoms import Symptom
 from tests.builders import (
     NOW,
     container,
@@ -23,6 +28,7 @@ from tests.builders import (
 )
 from tests.remediation.scripted import ScriptedCluster
 from tools.cluster.reader import Reader
+from tools.store.sqlite import open_store
 
 Now = Callable[[], Any]
 
@@ -116,3 +122,44 @@ async def test_other_namespaces_lend_tags_of_the_same_repository_and_nothing_els
 )
 def test_a_selector_becomes_the_query_parameter(selector: dict[str, Any], text: str) -> None:
     assert selector_text(selector) == text
+
+
+async def test_a_node_is_a_case_with_its_manifest_what_it_says_and_what_it_explains() -> None:
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node-1", "uid": "uid-node", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]},
+    }
+    broken = subject_at(reference(node), cluster=subject().cluster)
+    evidence = await collector(ScriptedCluster(node)).collect(broken, good=frozenset(), explained=[subject()])
+    assert evidence.snapshot.workload["metadata"]["name"] == "node-1"
+    assert [finding.symptom for finding in evidence.health.findings] == [Symptom.NODE_NOT_READY] * 2
+    assert evidence.affects == ("deployment/web in shop",)
+
+
+async def test_a_quota_fails_for_as_long_as_it_explains_anything() -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "small", "namespace": "shop", "uid": "q"},
+    }
+    small = subject_at(reference(quota), cluster=subject().cluster)
+    states = [
+        (await collector(ScriptedCluster(quota)).collect(small, good=frozenset(), explained=some)).health.state
+        for some in ([subject()], [])
+    ]
+    assert states == [State.FAILING, State.WELL]
+
+
+async def test_the_index_of_the_sweep_saves_the_list_of_all_pods(tmp_path: Path) -> None:
+    cluster = ScriptedCluster(deployment(), replica_set(), pod())
+    async with open_store(tmp_path / "store.sqlite", now=lambda: NOW) as store:
+        indexed = Collector(Reader(cluster), now=lambda: NOW, images=ImageIndex(store, subject().cluster))
+        evidence = await indexed.collect(subject(), good=frozenset())
+        want = Want(WantKind.KNOWN_IMAGES, "nginx")
+        await store.record_images(subject().cluster, with_mark({"docker.io/library/nginx": ["nginx:1.26"]}))
+        before = len(cluster.requests)
+        answered = await indexed.answer(evidence, [want])
+        assert answered.answers[want.key] == ("nginx:1.26",)
+        assert len(cluster.requests) == before

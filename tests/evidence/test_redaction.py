@@ -1,8 +1,10 @@
 """Nothing secret leaves: what the collector masks, and what it leaves alone."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evidence.redaction import MASK, mask_leaves, mask_manifest, mask_text
+from evidence.redaction import _IN_TEXT, MASK, mask_leaves, mask_manifest, mask_text
 from incidents.patch import leaf_diff
 from tests.builders import container, deployment, template
 
@@ -138,3 +140,48 @@ def test_a_difference_is_shown_at_the_same_places_without_its_secrets() -> None:
         ("/env/0/value", MASK, MASK),
         ("/env/1/value", "80", "81"),
     ]
+
+
+PIECES = [
+    *(
+        "passwd",
+        "Pa\u017f\u017fword",
+        "secret",
+        "To\u212aen",
+        "api_key",
+        "x-key",
+        "dsn",
+        "connection-string",
+        "pwd",
+        "Bearer ",
+    ),
+    *(
+        "basic ",
+        "-----BEGIN X PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "://u:",
+        "@",
+        "=",
+        ": ",
+        '"',
+        "hunter2hunter2",
+    ),
+    *(
+        "ghp_",
+        "sk-",
+        "AKIA",
+        "xoxb-",
+        "hooks.slack.com/a",
+        "eyJhbGciOiJ.eyJhbGciOiJ",
+        "Back-off pulling image nginx:1.27 ",
+        "\n",
+    ),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_the_cheap_look_before_masking_lets_nothing_through_that_a_pattern_would_mask(text: str) -> None:
+    masked = text
+    for pattern, replacement in _IN_TEXT:
+        masked = pattern.sub(replacement, masked)
+    assert mask_text(text) == masked

@@ -53,6 +53,24 @@ ROWS = [
     ("ReplicaSetCreateError", 'Failed to create new replica set "web-1": no', Symptom.CREATE_FORBIDDEN),
     ("BackoffLimitExceeded", "Job has reached the specified backoff limit", Symptom.JOB_FAILED),
     ("DeadlineExceeded", "Job was active longer than specified deadline", Symptom.JOB_FAILED),
+    ("FailedIndexes", "Job has failed indexes", Symptom.JOB_FAILED),
+    ("PodFailurePolicy", "Container main for pod shop/a failed with exit code 42", Symptom.JOB_FAILED),
+    ("ProvisioningFailed", 'storageclass.storage.k8s.io "standard-v2" not found', Symptom.CLAIM_PENDING),
+    ("FailedBinding", 'volume "pv-1" already bound to a different claim.', Symptom.CLAIM_PENDING),
+    ("ClaimLost", "Bound claim has lost its PersistentVolume", Symptom.CLAIM_PENDING),
+    ("VolumeMismatch", 'Cannot bind to requested volume "pv-1": too small', Symptom.CLAIM_PENDING),
+    ("FailedGetScale", "deployments.apps is not found", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedComputeMetricsReplicas", "invalid metrics (1 invalid out of 1)", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetResourceMetric", "missing request for cpu in container web of Pod web-1", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetContainerResourceMetric", "no metrics returned", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetPodsMetric", "no metrics returned", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetObjectMetric", "no metrics returned", Symptom.AUTOSCALER_INACTIVE),
+    ("FailedGetExternalMetric", "no metrics returned", Symptom.AUTOSCALER_INACTIVE),
+    ("NodeNotReady", "Node is not ready", Symptom.NODE_NOT_READY),
+    ("MissSchedule", "Missed scheduled time to start a job: Sat, 21 Nov 2026 12:00:00", Symptom.SCHEDULE_MISSED),
+    ("TooManyMissedTimes", "too many missed start times.", Symptom.SCHEDULE_MISSED),
+    ("UnknownTimeZone", 'invalid timeZone: "Mars/Olympus"', Symptom.SCHEDULE_MISSED),
+    ("UnparseableSchedule", 'unparseable schedule: "* *"', Symptom.SCHEDULE_MISSED),
 ]
 
 
@@ -70,7 +88,7 @@ def test_every_row_of_the_table_is_tried_with_a_real_message() -> None:
 @pytest.mark.parametrize(
     ("reason", "message"),
     [
-        ("NodeNotReady", "Node is not ready"),
+        ("NodeRestarted", "Node is not ready"),
         ("BackOff", "Back-off doing something unheard of"),
         ("Failed", "error making pod data directories: no space"),
         ("failed", "Error: ErrImagePull"),

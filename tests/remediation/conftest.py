@@ -25,7 +25,8 @@ from tests.remediation.scripted import Unreliable
 from tools.cluster.reader import Reader
 from tools.cluster.transport import Transport, connect, parse_object
 from tools.cluster.writer import Writer
-from tools.store.sqlite import Store, open_store
+from tools.store import Store
+from tools.store.sqlite import open_store
 
 Object = dict[str, Any]
 NAMESPACE = "default"

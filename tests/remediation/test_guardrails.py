@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, ChangeState, LeafChange
+from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, ChangeState, InverseKind, LeafChange
 from incidents.objects import ChangeId
 from incidents.patch import leaf_diff
 from incidents.policy import Answer, Bounds, Mode, Policy, Verdict
 from incidents.proposals import RollBack, SetField
 from incidents.snapshot import template_digest
 from remediation.guardrails import View, before_dry_run, on_difference
+from remediation.guardrails.inverse import never_ran
 from tests.builders import (
     IMAGE_PATH,
     MEMORY_PATH,
@@ -20,8 +21,12 @@ from tests.builders import (
     change,
     container,
     deployment,
+    not_there,
+    pod,
     proposal,
     replica_set,
+    running,
+    snapshot,
     template,
 )
 
@@ -99,7 +104,12 @@ def test_no_ruling_at_all_is_a_refusal() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "answer"),
-    [(Mode.OBSERVE, Answer.REFUSE), (Mode.SUGGEST, Answer.NEEDS_APPROVAL), (Mode.AUTO, Answer.ALLOW)],
+    [
+        (Mode.OBSERVE, Answer.REFUSE),
+        (Mode.SUGGEST, Answer.NEEDS_APPROVAL),
+        (Mode.APPROVE, Answer.NEEDS_APPROVAL),
+        (Mode.AUTO, Answer.ALLOW),
+    ],
 )
 def test_the_mode_refuses_asks_or_allows(mode: Mode, answer: Answer) -> None:
     assert judged(view(policy=Policy(mode=mode))).answer is answer
@@ -282,6 +292,30 @@ def test_a_workload_is_not_scaled_to_zero_to_look_healthy() -> None:
     asked = proposal(SetField(path="/spec/replicas", expected=1, value=0))
     verdict = judged(view(edited(live(), "/spec/replicas", 0), policy=allowing, proposal=asked))
     assert rules(verdict) == {"nothing-weakened"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "ran_before", "answer"),
+    [
+        (InverseKind.EXACT, True, Answer.ALLOW),
+        (InverseKind.COMPENSATING, True, Answer.NEEDS_APPROVAL),
+        (InverseKind.COMPENSATING, False, Answer.ALLOW),
+        (InverseKind.NONE, False, Answer.NEEDS_APPROVAL),
+    ],
+)
+def test_what_cannot_be_taken_back_exactly_is_for_a_person_unless_what_it_replaces_never_ran(
+    kind: InverseKind, ran_before: bool, answer: Answer
+) -> None:
+    assert before_dry_run(view(inverse=kind, never_ran=not ran_before)).answer is answer
+
+
+def test_never_ran_is_said_of_pods_none_of_whose_containers_was_ever_started() -> None:
+    present = replica_set(template())
+    pulling = pod(not_there("nginx:x"), of=present)
+    crashing = pod(running(), of=present)
+    assert never_ran(snapshot(deployment(), [present], [pulling]))
+    assert not never_ran(snapshot(deployment(), [present], [pulling, crashing]))
+    assert not never_ran(snapshot(deployment(), [present], []))  # who knows what has been here
 
 
 class TestRollbacks:

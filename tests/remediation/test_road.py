@@ -8,16 +8,18 @@ import pytest
 from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState
 from incidents.health import timestamp
 from incidents.objects import ClusterId
-from incidents.policy import Answer, Mode
+from incidents.policy import Answer, Mode, Windows
 from incidents.proposals import RollBack
 from incidents.snapshot import template_digest
 from remediation.recover import recover
 from remediation.transaction import FateUnknown, NotApplied, Transaction
 from tests.builders import container, deployment, proposal, template
+from tests.clocks import FakeClock
 from tests.remediation.conftest import NAMESPACE, Bench
 from tests.remediation.scripted import losing
-from tests.remediation.steps import IMAGE, image_change, image_of, sent_to, web
+from tests.remediation.steps import IMAGE, image_change, image_of, memory_change, sent_to, web
 from tools.cluster.errors import Unreachable
+from tools.cluster.writer import LANDING_SECONDS
 
 
 class TestApplying:
@@ -80,7 +82,8 @@ class TestApplying:
         await bench.applied(await image_change(bench))
         first = await bench.incident()
         await bench.store.succeed(first, first.last_signal)
-        second = await bench.applied(await image_change(bench, "nginx:1.28", "nginx:1.29"))
+        bench.clock.advance(Windows().cooldown)
+        second = await bench.applied(await memory_change(bench, "128Mi", "256Mi"))
         assert second.incident != first.id
 
     async def test_a_foreign_change_under_verification_is_waited_for(self, bench: Bench) -> None:
@@ -159,7 +162,7 @@ class TestLostAnswers:
         await bench.edit({"op": "replace", "path": IMAGE, "value": "nginx:9"})
         again = _as_prepared(change)
         with pytest.raises(NotApplied):
-            await Transaction(bench.reader, bench.writer, bench.store).apply(again)
+            await Transaction(bench.reader, bench.writer, bench.store, bench.clock).apply(again)
         assert await image_of(bench) == "nginx:9"
 
 
@@ -180,6 +183,19 @@ def _at_the_second_patch() -> Any:
     return cut
 
 
+class LandsMeanwhile(FakeClock):
+    """While somebody waits, the patch arrives after all."""
+
+    def __init__(self, bench: Bench, change: Change) -> None:
+        super().__init__()
+        self._bench = bench
+        self._change = change
+
+    async def sleep(self, seconds: float) -> None:
+        await self._bench.edit(*self._change.patch)
+        await super().sleep(seconds)
+
+
 class TestRecovering:
     """What is done about changes that a crash left half-way."""
 
@@ -187,16 +203,38 @@ class TestRecovering:
         await web(bench)
         change = _as_prepared(await bench.applied(await image_change(bench)))
         await bench.store.save_change(change)
-        await recover(bench.transport, bench.reader, bench.store, ClusterId("c"))
+        await recover(bench.transport, bench.reader, bench.store, ClusterId("c"), clock=bench.clock, holder="tests")
         found = await bench.store.change(change.id)
         assert found is not None
         assert found.state is ChangeState.ABANDONED
+
+    async def test_what_another_process_is_just_making_is_left_to_it(self, bench: Bench) -> None:
+        await web(bench)
+        change = _as_prepared(await bench.applied(await image_change(bench)))
+        await bench.store.save_change(change)
+        assert await bench.store.acquire_lease(f"uid/{change.target.uid}", "somebody", seconds=60)
+        await recover(bench.transport, bench.reader, bench.store, ClusterId("c"), clock=bench.clock, holder="tests")
+        assert await bench.store.change(change.id) == change
+
+    async def test_what_was_given_up_meanwhile_is_never_sent(self, bench: Bench) -> None:
+        await web(bench)
+        made = await bench.applied(await image_change(bench))
+        given_up = msgspec.structs.replace(made, state=ChangeState.ABANDONED)
+        await bench.store.save_change(given_up)
+        before = len(list(bench.transport.writes()))
+        late = msgspec.structs.replace(made, state=ChangeState.PREPARED)
+        with pytest.raises(NotApplied, match="given the change up"):
+            await Transaction(bench.reader, bench.writer, bench.store, bench.clock).apply(late)
+        assert len(list(bench.transport.writes())) == before
+        assert await bench.store.change(made.id) == given_up
 
     async def test_what_was_sent_and_landed_is_applied_without_another_patch(self, bench: Bench) -> None:
         await web(bench)
         change = await sent_to(bench)
         before = len(list(bench.transport.writes()))
-        standing = await recover(bench.transport, bench.reader, bench.store, ClusterId("c"))
+        standing = await recover(
+            bench.transport, bench.reader, bench.store, ClusterId("c"), clock=bench.clock, holder="tests"
+        )
         assert [(one.id, one.state) for one in standing if one.id == change.id] == [(change.id, ChangeState.APPLIED)]
         assert len(list(bench.transport.writes())) == before
 
@@ -204,22 +242,45 @@ class TestRecovering:
         await web(bench)
         change = await sent_to(bench)
         await bench.edit(*change.inverse.operations)
-        await recover(bench.transport, bench.reader, bench.store, ClusterId("c"))
+        await recover(bench.transport, bench.reader, bench.store, ClusterId("c"), clock=bench.clock, holder="tests")
         found = await bench.store.change(change.id)
         assert found is not None
         assert found.state is ChangeState.ABANDONED
+
+    async def test_what_is_still_on_its_way_is_waited_for_and_taken_as_applied(self, bench: Bench) -> None:
+        await web(bench)
+        change = await sent_to(bench)
+        await bench.edit(*change.inverse.operations)
+        clock = LandsMeanwhile(bench, change)
+        standing = await recover(
+            bench.transport, bench.reader, bench.store, ClusterId("c"), clock=clock, holder="tests"
+        )
+        assert [(one.id, one.state) for one in standing if one.id == change.id] == [(change.id, ChangeState.APPLIED)]
+
+    async def test_what_was_sent_long_ago_is_not_waited_for(self, bench: Bench) -> None:
+        await web(bench)
+        change = await sent_to(bench)
+        await bench.edit(*change.inverse.operations)
+        bench.clock.advance(LANDING_SECONDS)
+        before = bench.clock.now()
+        await recover(bench.transport, bench.reader, bench.store, ClusterId("c"), clock=bench.clock, holder="tests")
+        assert bench.clock.now() == before
 
     async def test_what_cannot_be_looked_up_stays_sent(self, bench: Bench) -> None:
         await web(bench)
         change = await sent_to(bench)
         bench.transport.before = losing("GET")
-        standing = await recover(bench.transport, bench.reader, bench.store, ClusterId("c"))
+        standing = await recover(
+            bench.transport, bench.reader, bench.store, ClusterId("c"), clock=bench.clock, holder="tests"
+        )
         assert ChangeState.SENT in {one.state for one in standing if one.id == change.id}
 
     async def test_a_change_to_another_cluster_is_not_looked_up_here(self, bench: Bench) -> None:
         await web(bench)
         change = await sent_to(bench)
-        await recover(bench.transport, bench.reader, bench.store, ClusterId("another"))
+        await recover(
+            bench.transport, bench.reader, bench.store, ClusterId("another"), clock=bench.clock, holder="tests"
+        )
         found = await bench.store.change(change.id)
         assert found is not None
         assert found.state is ChangeState.SENT

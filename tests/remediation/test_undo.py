@@ -1,13 +1,19 @@
 """The way back: undoing one change, and settling an incident that is not well."""
 
+import msgspec
 import pytest
 
-from incidents.changes import Change, ChangeState
+from incidents.changes import Change, ChangeState, LeafChange
+from incidents.incident import Outcome, Status
+from incidents.objects import ChangeId
 from incidents.patch import meaningful
-from remediation.undo import UndoRefused
+from incidents.snapshot import spec_digest
+from remediation.undo import UndoRefused, differences_since
+from tests import builders
 from tests.remediation.conftest import Bench
 from tests.remediation.scripted import losing
 from tests.remediation.steps import IMAGE, image_change, image_of, memory_change, ready_pod, web
+from tools.cluster.errors import Unreachable
 
 
 class TestUndoing:
@@ -29,7 +35,7 @@ class TestUndoing:
         with pytest.raises(UndoRefused) as refused:
             await bench.road().undo(change)
         (leaf,) = refused.value.differences
-        assert (leaf.pointer, leaf.before, leaf.after) == (IMAGE, "nginx:1.28", "nginx:9")
+        assert (leaf.pointer, leaf.before, leaf.set, leaf.now) == (IMAGE, "nginx:1.27", "nginx:1.28", "nginx:9")
         assert await bench.live() == moved
         kept = await bench.store.change(change.id)
         assert kept is not None
@@ -63,14 +69,100 @@ class TestUndoing:
         assert (await bench.road().undo(change)).state is ChangeState.UNDONE
         assert await image_of(bench) == "nginx:1.27"
 
-    async def test_an_undo_that_never_arrived_is_refused_and_may_be_repeated(self, bench: Bench) -> None:
+    async def test_an_undo_that_never_arrived_may_be_repeated(self, bench: Bench) -> None:
         await web(bench)
         change = await bench.applied(await image_change(bench))
         bench.transport.before = losing("PATCH")
-        with pytest.raises(UndoRefused):
+        with pytest.raises(Unreachable):
             await bench.road().undo(change)
         bench.transport.before = lambda _: None
         assert (await bench.road().undo(change)).state is ChangeState.UNDONE
+
+
+class TestMarks:
+    """Whose marks the object carries decides how much of the inverse is meant."""
+
+    mark = "/metadata/annotations/k8s-auto-fixer~1change"
+
+    async def test_where_somebody_has_removed_our_marks_the_fields_alone_go_back(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        await bench.edit({"op": "replace", "path": "/metadata/annotations", "value": {"somebody": "else"}})
+        assert (await bench.road().undo(change)).state is ChangeState.UNDONE
+        assert await image_of(bench) == "nginx:1.27"
+        assert (await bench.live())["metadata"]["annotations"] == {"somebody": "else"}
+
+    async def test_under_a_later_change_of_this_store_the_fields_alone_go_back(self, bench: Bench) -> None:
+        await web(bench)
+        first = await bench.applied(await image_change(bench))
+        second = await bench.applied(await memory_change(bench, "128Mi", "256Mi"), round_number=2)
+        await bench.road().undo(first)
+        live = await bench.live()
+        container = live["spec"]["template"]["spec"]["containers"][0]
+        assert (container["image"], container["resources"]["limits"]["memory"]) == ("nginx:1.27", "256Mi")
+        assert live["metadata"]["annotations"]["k8s-auto-fixer/change"] == second.id
+
+    async def test_over_another_programs_change_nothing_is_written(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        await bench.edit({"op": "replace", "path": self.mark, "value": "theirs"})
+        with pytest.raises(UndoRefused, match="theirs"):
+            await bench.road().undo(change)
+        assert await image_of(bench) == "nginx:1.28"
+
+    async def test_a_difference_in_what_may_be_secret_is_told_without_its_values(self, bench: Bench) -> None:
+        leaf = LeafChange(pointer="/spec/template/spec/containers/0/env/0/value", before="one", after="two")
+        change = msgspec.structs.replace(builders.change(), diff=(leaf,))
+        live = builders.deployment(builders.template(builders.container(env=[{"name": "COLOUR", "value": "three"}])))
+        (told,) = differences_since(change, live)
+        assert {told.before, told.set, told.now} == {"[masked]"}
+
+
+class TestTakingBack:
+    """A person's undo: signed, and the incident is theirs from then on."""
+
+    async def test_it_works_on_verified_changes_and_says_who(self, bench: Bench) -> None:
+        await web(bench)
+        incident = await bench.incident()
+        change = await bench.applied(await image_change(bench))
+        await bench.store.save_change(change.advance(ChangeState.VERIFIED))
+        await bench.store.save_incident(msgspec.structs.replace(incident, status=Status.CLOSED))
+        undone = await bench.road().take_back(change, by="ada")
+        assert (undone.undone_by, undone.ended_at) == ("ada", bench.clock.now())
+        over = await bench.store.incident(incident.id)
+        assert over is not None
+        assert (over.status, over.outcome) == (Status.HANDED_OVER, Outcome.ROLLED_BACK)
+        assert over.spec == spec_digest(await bench.live())
+        records = [record for record in await bench.store.audit_records() if record.step == "undo"]
+        assert [record.detail["who"] for record in records] == ["ada"]
+
+    async def test_while_a_run_has_the_subject_the_run_hands_it_over(self, bench: Bench) -> None:
+        await web(bench)
+        incident = await bench.incident()
+        change = await bench.applied(await image_change(bench))
+        assert await bench.store.acquire_lease(incident.subject.lease, "a run", seconds=60)
+        assert (await bench.road().take_back(change, by="ada")).state is ChangeState.UNDONE
+        assert (await bench.incident()).status is Status.OPEN
+
+    async def test_what_a_run_has_ended_a_moment_ago_is_handed_over_all_the_same(self, bench: Bench) -> None:
+        await web(bench)
+        incident = await bench.incident()
+        change = await bench.applied(await image_change(bench))
+        await bench.store.save_incident(msgspec.structs.replace(incident, status=Status.CLOSED))
+        assert await bench.store.acquire_lease(incident.subject.lease, "a run", seconds=60)
+        await bench.road().take_back(change, by="ada")
+        assert (await bench.incident()).status is Status.HANDED_OVER
+
+    async def test_what_was_never_there_or_is_back_already_is_refused(self, bench: Bench) -> None:
+        await web(bench)
+        change = await bench.applied(await image_change(bench))
+        await bench.road().take_back(change, by="ada")
+        with pytest.raises(UndoRefused, match="undone already"):
+            await bench.road().take_back(change, by="ada")
+        lost = msgspec.structs.replace(change, id=ChangeId("lost"), state=ChangeState.ABANDONED)
+        await bench.store.save_change(lost)
+        with pytest.raises(UndoRefused, match="never reached"):
+            await bench.road().take_back(lost, by="ada")
 
 
 class TestSettling:

@@ -1,16 +1,21 @@
 """What verification says of a change, judged on what the API server would have shown meanwhile."""
 
-from datetime import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from evidence.sight import Looking, Polled, Sight
 from incidents.changes import Change, ChangeState
 from incidents.incident import Result, Verification
+from incidents.objects import ObjectRef
 from incidents.snapshot import spec_digest
 from incidents.symptoms import Symptom
-from remediation.verify import Verifier
+from remediation.guardrails.request import LONGEST_CLAIM
+from remediation.verify import UNREADABLE_SECONDS, Verifier
 from tests.builders import (
     NOW,
     change,
@@ -26,6 +31,7 @@ from tests.builders import (
 )
 from tests.clocks import FakeClock
 from tests.remediation.scripted import ScriptedCluster
+from tools.clock import Clock
 from tools.cluster.errors import Unreachable
 from tools.cluster.reader import Reader
 
@@ -69,10 +75,18 @@ def _of_spec(made: Change, workload: Object) -> Change:
     return msgspec.structs.replace(made, generation=2, spec=spec_digest(workload))
 
 
+def _polling(reader: Reader, clock: Clock) -> Looking:
+    @asynccontextmanager
+    async def look(target: ObjectRef) -> AsyncIterator[Sight]:
+        yield Polled(reader, clock, target)
+
+    return look
+
+
 async def judged(film: Film, of: Change, *, speed: float = 1.0) -> tuple[Verification, float]:
     """The answer and after how many seconds it came."""
     clock = FakeClock(speed=speed, on_sleep=film.show)
-    verification = await Verifier(Reader(film.cluster), clock, settle_seconds=SETTLE).verify(of)
+    verification = await Verifier(_polling(Reader(film.cluster), clock), clock, settle_seconds=SETTLE).verify(of)
     return verification, (clock.now() - NOW).total_seconds()
 
 
@@ -118,6 +132,10 @@ class TestWell:
         assert verification.result is Result.WELL
         assert seconds <= SETTLE + 2
 
+    async def test_a_deadline_that_a_wrong_clock_has_set_is_not_waited_for(self) -> None:
+        _, seconds = await judged(Film((0, STARTING)), applied(deadline=NOW + timedelta(days=365)))
+        assert seconds <= LONGEST_CLAIM.total_seconds() + 2 * SETTLE
+
     async def test_becoming_well_just_before_the_deadline_is_well(self) -> None:
         film = Film((0, STARTING), (598, WELL))
         assert (await judged(film, applied()))[0].result is Result.WELL
@@ -141,6 +159,12 @@ class TestNoBetter:
     async def test_a_pull_that_keeps_failing_is_no_better_after_some_patience(self) -> None:
         verification, seconds = await judged(Film((0, world(pod(not_there("nginx:1.28"))))), applied())
         assert (verification.result, SETTLE <= seconds <= 12) == (Result.NO_BETTER, True)
+
+    async def test_what_it_quotes_of_a_pod_tells_no_secret(self) -> None:
+        broken = world(pod(waiting("RunContainerError", 'exec: "--password=hunter2": not found')))
+        verification, _ = await judged(Film((0, broken)), applied())
+        assert "exec" in verification.detail
+        assert "hunter2" not in verification.detail
 
     async def test_what_is_not_well_by_its_deadline_is_no_better(self) -> None:
         verification, seconds = await judged(Film((0, world())), applied())
@@ -201,7 +225,7 @@ class TestCannotTell:
         film.cluster.fail = Unreachable("away")
         verification, seconds = await judged(film, applied(deadline=NOW if deadline_passed else applied().deadline))
         assert verification.result is Result.CANNOT_TELL
-        assert seconds == (0 if deadline_passed else 29)
+        assert seconds == (0 if deadline_passed else UNREADABLE_SECONDS)
 
     async def test_a_short_absence_of_the_cluster_is_waited_out(self) -> None:
         film = Film((0, WELL))

@@ -8,8 +8,10 @@ import pytest
 import stamina
 
 from app.composition import App
-from tests.cluster.api_script import ApiScript, page, reply, status
-from tests.world import Told, World, eventually
+from incidents.incident import Incident, Status
+from scraper.grace import Advice, Grace
+from tests.cluster.api_script import ApiScript, reply, status
+from tests.world import Told, World, eventually, incidents_of
 from tools.cluster.errors import Forbidden
 
 CLUSTER = reply(200, {"metadata": {"name": "kube-system", "uid": "the-cluster"}})
@@ -25,7 +27,7 @@ async def scripted(world: World, api: ApiScript) -> AsyncIterator[App]:
 
 async def test_it_ends_when_told_even_if_the_events_could_never_be_listed(world: World) -> None:
     async with ApiScript() as api:
-        api.lists.extend([page(), *(status(503, "Unavailable", "not now") for _ in range(500))])
+        api.always["/api/v1/events"] = status(503, "Unavailable", "not now")
         async with scripted(world, api) as app:
             daemon = app.daemon()
             running = asyncio.create_task(daemon.run())
@@ -43,8 +45,10 @@ async def test_it_ends_when_told_even_if_the_events_could_never_be_listed(world:
 async def test_forbidden_events_end_it_with_one_error(world: World, when: str) -> None:
     refused = status(403, "Forbidden", 'events is forbidden: User "x" cannot list resource "events"')
     async with ApiScript() as api:
-        api.lists.append(page())
-        (api.lists if when == "at the start" else api.watches).append(refused)
+        if when == "at the start":
+            api.always["/api/v1/events"] = refused
+        else:
+            api.watches.append(refused)
         async with scripted(world, api) as app:
             with pytest.raises(ExceptionGroup) as raised:
                 await asyncio.wait_for(app.daemon().run(), 10)
@@ -59,3 +63,26 @@ async def test_a_restart_takes_up_what_was_open(world: World) -> None:
     async with world.daemon(told=Told()) as app:
         ended = await world.ended(app.store, "shop-front")
     assert ended.id == left.id
+
+
+async def test_an_incident_whose_subject_cannot_be_understood_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advise = Grace.advise
+
+    async def odd(self: Grace, incident: Incident) -> Advice:
+        if incident.subject.name == "odd":
+            raise AttributeError("'NoneType' object has no attribute 'get'")
+        return await advise(self, incident)
+
+    monkeypatch.setattr(Grace, "advise", odd)
+    await world.namespace()
+    for name in ("odd", "web"):
+        await world.deploy("nginx:0.0.0-nobody-has-it", name)
+    async with world.daemon(told=Told(), mode="observe", grace_seconds=1.0) as app:
+
+        async def others_end() -> bool:
+            found = {one.subject.name: one.status for one in await incidents_of(app.store, "shop")}
+            return found.get("odd") is Status.OPEN and found.get("web") is Status.HANDED_OVER
+
+        await world.eventually(others_end, "the other one was never worked on")

@@ -1,14 +1,22 @@
-"""The queue of keys, on a clock that only moves when the test says so."""
+"""What any queue of keys promises, on a clock that only moves when the test says so.
+
+Another implementation is added to ``QUEUES`` and has to pass all of it.
+"""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.queue import Key, KeyQueue
+from scraper.queue import Key, KeyQueue, Queue
 
 A, B = Key("a"), Key("b")
+QUEUES: dict[str, Callable[[Callable[[], float], int], Queue]] = {
+    "in process": lambda now, capacity: KeyQueue(now, capacity=capacity),
+}
+Make = Callable[..., Queue]
 KEYS = st.sampled_from([Key(name) for name in "abcd"])
 
 
@@ -24,7 +32,14 @@ class Moment:
         return self.seconds
 
 
-async def taken(queue: KeyQueue) -> Key | None:
+@pytest.fixture(params=QUEUES)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Makes a queue of the implementation under test."""
+    build = QUEUES[request.param]
+    return lambda now=None, capacity=1000: build(now or Moment(), capacity)
+
+
+async def taken(queue: Queue) -> Key | None:
     """The key that can be had now, or None."""
     taking = asyncio.ensure_future(queue.take())
     for _ in range(5):
@@ -36,8 +51,8 @@ async def taken(queue: KeyQueue) -> Key | None:
     return None
 
 
-async def test_a_key_waits_once_however_often_it_is_added() -> None:
-    queue = KeyQueue(Moment())
+async def test_a_key_waits_once_however_often_it_is_added(make: Make) -> None:
+    queue = make()
     for _ in range(100):
         queue.add(A)
     assert len(queue) == 1
@@ -46,16 +61,16 @@ async def test_a_key_waits_once_however_often_it_is_added() -> None:
     assert await taken(queue) is None
 
 
-async def test_a_key_in_flight_is_not_handed_out_a_second_time() -> None:
-    queue = KeyQueue(Moment())
+async def test_a_key_in_flight_is_not_handed_out_a_second_time(make: Make) -> None:
+    queue = make()
     queue.add(A)
     assert await taken(queue) == A
     queue.add(A)
     assert await taken(queue) is None
 
 
-async def test_a_key_added_while_in_flight_is_handed_out_afterwards() -> None:
-    queue = KeyQueue(Moment())
+async def test_a_key_added_while_in_flight_is_handed_out_afterwards(make: Make) -> None:
+    queue = make()
     queue.add(A)
     await taken(queue)
     queue.add(A)
@@ -63,8 +78,8 @@ async def test_a_key_added_while_in_flight_is_handed_out_afterwards() -> None:
     assert await taken(queue) == A
 
 
-async def test_a_key_in_flight_does_not_hold_up_the_others() -> None:
-    queue = KeyQueue(Moment())
+async def test_a_key_in_flight_does_not_hold_up_the_others(make: Make) -> None:
+    queue = make()
     queue.add(A)
     await taken(queue)
     queue.add(A)
@@ -73,9 +88,9 @@ async def test_a_key_in_flight_does_not_hold_up_the_others() -> None:
 
 
 @pytest.mark.parametrize("delays", [(5.0, 1.0), (1.0, 5.0)])
-async def test_of_two_moments_the_earlier_one_counts(delays: tuple[float, float]) -> None:
+async def test_of_two_moments_the_earlier_one_counts(make: Make, delays: tuple[float, float]) -> None:
     moment = Moment()
-    queue = KeyQueue(moment)
+    queue = make(moment)
     for delay in delays:
         queue.add(A, delay_seconds=delay)
     assert await taken(queue) is None
@@ -86,25 +101,25 @@ async def test_of_two_moments_the_earlier_one_counts(delays: tuple[float, float]
     assert await taken(queue) is None
 
 
-async def test_keys_come_in_the_order_in_which_they_are_due() -> None:
+async def test_keys_come_in_the_order_in_which_they_are_due(make: Make) -> None:
     moment = Moment()
-    queue = KeyQueue(moment)
+    queue = make(moment)
     queue.add(A, delay_seconds=2)
     queue.add(B, delay_seconds=1)
     moment.seconds = 3
     assert [await taken(queue), await taken(queue)] == [B, A]
 
 
-async def test_whoever_waits_is_woken_by_a_new_key() -> None:
-    queue = KeyQueue(Moment())
+async def test_whoever_waits_is_woken_by_a_new_key(make: Make) -> None:
+    queue = make()
     taking = asyncio.create_task(queue.take())
     await asyncio.sleep(0)
     queue.add(A)
     assert await asyncio.wait_for(taking, 5) == A
 
 
-async def test_whoever_waits_for_a_key_in_flight_is_woken_when_it_is_done() -> None:
-    queue = KeyQueue(Moment())
+async def test_whoever_waits_for_a_key_in_flight_is_woken_when_it_is_done(make: Make) -> None:
+    queue = make()
     queue.add(A)
     await taken(queue)
     queue.add(A)
@@ -115,9 +130,9 @@ async def test_whoever_waits_for_a_key_in_flight_is_woken_when_it_is_done() -> N
 
 
 @pytest.mark.parametrize("in_flight", [True, False])
-async def test_waiting_is_not_a_busy_loop(in_flight: bool) -> None:
+async def test_waiting_is_not_a_busy_loop(make: Make, in_flight: bool) -> None:
     moment = Moment()
-    queue = KeyQueue(moment)
+    queue = make(moment)
     queue.add(A)
     await taken(queue)
     queue.add(A if in_flight else B, delay_seconds=0 if in_flight else 3600)
@@ -129,8 +144,8 @@ async def test_waiting_is_not_a_busy_loop(in_flight: bool) -> None:
     taking.cancel()
 
 
-async def test_giving_up_waiting_loses_no_key() -> None:
-    queue = KeyQueue(Moment())
+async def test_giving_up_waiting_loses_no_key(make: Make) -> None:
+    queue = make()
     waiting = [asyncio.create_task(queue.take()) for _ in range(3)]
     await asyncio.sleep(0)
     for task in waiting:
@@ -138,6 +153,25 @@ async def test_giving_up_waiting_loses_no_key() -> None:
     queue.add(A)
     await asyncio.gather(*waiting, return_exceptions=True)
     assert await taken(queue) == A
+
+
+async def test_groups_take_turns_however_many_keys_one_of_them_has(make: Make) -> None:
+    queue = make()
+    for number in range(50):
+        queue.add(Key(f"noisy-{number}"), group="noisy")
+    queue.add(A, group="quiet")
+    queue.add(B, group="silent")
+    first = [await taken(queue) for _ in range(4)]
+    assert {A, B} < set(first)
+
+
+async def test_a_full_queue_refuses_new_keys_and_still_knows_the_old_ones(make: Make) -> None:
+    queue = make(capacity=1)
+    assert queue.add(A)
+    assert not queue.add(B)
+    assert queue.add(A)
+    assert [await taken(queue), await taken(queue)] == [A, None]
+    assert queue.add(B)
 
 
 STEPS = st.lists(
@@ -151,14 +185,15 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS)
-def test_it_does_what_a_dictionary_of_due_moments_would(steps: list[tuple[str, Key, int]]) -> None:
-    asyncio.run(_compare(steps))
+@pytest.mark.parametrize("build", QUEUES.values(), ids=QUEUES)
+@given(steps=STEPS)
+def test_it_does_what_a_dictionary_of_due_moments_would(build: Make, steps: list[tuple[str, Key, int]]) -> None:
+    asyncio.run(_compare(build, steps))
 
 
-async def _compare(steps: list[tuple[str, Key, int]]) -> None:
+async def _compare(build: Make, steps: list[tuple[str, Key, int]]) -> None:
     moment = Moment()
-    queue, due, flying = KeyQueue(moment), dict[Key, float](), set[Key]()
+    queue, due, flying = build(moment, 1000), dict[Key, float](), set[Key]()
     for step, key, number in steps:
         if step == "add":
             queue.add(key, delay_seconds=number)

@@ -65,6 +65,9 @@ class Misconfigured(ClusterError):
     """The kubeconfig cannot be used; the text names the file or field and the remedy."""
 
 
+# What reading an object of an unforeseen shape raises. It costs that object, and never what watches all others.
+ODD_OBJECT = (AttributeError, KeyError, TypeError, ValueError)
+
 _BY_CODE: dict[int, type[ClusterError]] = {
     401: Unauthorized,
     403: Forbidden,

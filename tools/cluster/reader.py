@@ -41,7 +41,7 @@ class Reader:
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
         """One object. Raises NotFound when there is none, or can be none of that name."""
         _check_names(name, namespace)
-        return parse_object(await self._get(kind.path(namespace, name)))
+        return _without_nulls(parse_object(await self._get(kind.path(namespace, name))))
 
     async def find(self, ref: ObjectRef) -> dict[str, Any] | None:
         """The object a reference names, or None if it is gone or the name belongs to another object now."""
@@ -71,8 +71,8 @@ class Reader:
         while True:
             page = parse_object(await self._get(kind.path(namespace), query))
             for item in page.get("items") or ():
-                yield {"apiVersion": kind.api_version, "kind": kind.kind, **item}
-            token = page.get("metadata", {}).get("continue")
+                yield as_object(kind, item)
+            token = (page.get("metadata") or {}).get("continue")
             if not token:
                 return
             query["continue"] = token
@@ -99,9 +99,31 @@ class Reader:
         """One answer of a list, with its metadata."""
         return parse_object(await self._get(path, query))
 
+    async def renew(self) -> bool:
+        """Read the credentials again; whether they have changed, the server's address among them."""
+        return await self._transport.renew()
+
+    async def raw(self, path: str, query: Query) -> bytes:
+        """One answer as it came."""
+        return await self._get(path, query)
+
     async def _get(self, path: str, query: Query | None = None) -> bytes:
         self.requests += 1
         return await self._transport.read(path, query)
+
+
+def as_object(kind: Kind, item: dict[str, Any]) -> dict[str, Any]:
+    """An object of a list, with the kind that it lacks there."""
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **_without_nulls(item)}
+
+
+def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
+    """The object without the nulls in it and in its parts: they say as little as a field that is not there."""
+    return {
+        key: {name: field for name, field in value.items() if field is not None} if isinstance(value, dict) else value
+        for key, value in item.items()
+        if value is not None
+    }
 
 
 def _check_names(name: str, namespace: str) -> None:

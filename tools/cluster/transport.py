@@ -6,8 +6,10 @@ API classes loads every model, and typed models drop fields they do not know.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -15,23 +17,54 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 import orjson
 import stamina
+import structlog
 
-from tools.cluster.errors import Busy, ClusterError, Misconfigured, ServerFailed, Unreachable, error_from
+from tools.cluster.errors import (
+    Busy,
+    ClusterError,
+    Misconfigured,
+    ServerFailed,
+    Unauthorized,
+    Unreachable,
+    error_from,
+)
+from tools.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
 
 REQUEST_SECONDS = 20.0
 READ_ATTEMPTS = 4
+NO_ANSWER = "none"  # in place of a status code, in what is counted
+RENEW_SECONDS = 10.0  # between two readings of the credentials
+RETIRED_KEPT = 2  # older clients whose streams may still be open
 Query = Mapping[str, str | int]
+Reopen = Callable[[], Awaitable["ApiClient"]]
+
+log = structlog.get_logger(__name__)
 
 
 class Transport:
-    """Sends requests to one API server. Nothing but the interfaces of this package is built on it."""
+    """Sends requests to one API server. Nothing but the interfaces of this package is built on it.
 
-    def __init__(self, client: ApiClient, *, user_agent: str) -> None:
+    ``reopen`` makes a client from the credentials as they are now; None where they cannot have changed.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        user_agent: str,
+        reopen: Reopen | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._client = client
         self._user_agent = user_agent
+        self._reopen = reopen
+        self._telemetry = telemetry or Telemetry()
+        self._retired: list[ApiClient] = []  # answers may still come through them
+        self._renewing = asyncio.Lock()
+        self._renewed_at = -RENEW_SECONDS
 
     @property
     def server(self) -> str:
@@ -49,7 +82,33 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        for client in (self._client, *self._retired):
+            await client.close()
+
+    async def renew(self) -> bool:
+        """Read the credentials again from where they came; whether they have changed.
+
+        Asked too often, the answer is no: a server that refuses everything is no reason to read a file in a circle.
+        """
+        moment = asyncio.get_running_loop().time
+        async with self._renewing:
+            if self._reopen is None or moment() - self._renewed_at < RENEW_SECONDS:
+                return False
+            self._renewed_at = moment()
+            try:
+                fresh = await self._reopen()
+            except Misconfigured as error:
+                log.warning("credentials.unread", error=str(error))
+                return False
+            if _same(fresh, self._client):
+                await fresh.close()
+                return False
+            self._retired.append(self._client)
+            self._client = fresh
+            while len(self._retired) > RETIRED_KEPT:
+                await self._retired.pop(0).close()
+            log.info("credentials.renewed", server=self._address)
+            return True
 
     async def read(self, path: str, query: Query | None = None) -> bytes:
         """GET a path; repeated with back-off when the server is busy or away. Raises ClusterError."""
@@ -68,8 +127,21 @@ class Transport:
         content_type: str = "application/json",
         user_agent: str | None = None,
     ) -> bytes:
-        """One request and its whole answer. Raises ClusterError for anything but a success."""
-        headers = {"Content-Type": content_type, "User-Agent": user_agent or self._user_agent}
+        """One request and its whole answer. Raises ClusterError for anything but a success.
+
+        A request that was refused for its credentials was not looked at: it is sent again with new ones, if there are.
+        """
+        named = {"Content-Type": content_type, "User-Agent": user_agent or self._user_agent}
+        used = self._client
+        try:
+            return await self._send(method, path, query, headers=dict(named), body=body)
+        except Unauthorized:
+            await self.renew()
+            if self._client is used:  # else another request has renewed them, if not this one
+                raise
+        return await self._send(method, path, query, headers=dict(named), body=body)
+
+    async def _send(self, method: str, path: str, query: Query | None, *, headers: dict[str, str], body: Any) -> bytes:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         async with self._respond(method, path, query, headers=headers, body=body, timeout=timeout) as response:
             return await response.read()
@@ -100,14 +172,22 @@ class Transport:
                 method, url, header_params=headers, body=body, _request_timeout=timeout
             )
             response: aiohttp.ClientResponse = answer.response
+            self._telemetry.api_requests.labels(method, str(response.status)).inc()
             async with response:
                 if response.status >= 400:
                     raise error_from(response.status, await response.read(), response.headers.get("Retry-After"))
                 yield response
         except TimeoutError as error:
+            self._telemetry.api_requests.labels(method, NO_ANSWER).inc()
             raise Unreachable(f"the API server at {self._address} did not answer in time") from error
         except aiohttp.ClientError as error:
+            self._telemetry.api_requests.labels(method, NO_ANSWER).inc()
             raise Unreachable(f"the API server at {self._address} cannot be reached: {type(error).__name__}") from error
+
+
+def _same(one: ApiClient, other: ApiClient) -> bool:
+    fields = ("host", "api_key", "username", "password", "cert_file", "key_file", "ssl_ca_cert", "verify_ssl")
+    return all(getattr(one.configuration, field) == getattr(other.configuration, field) for field in fields)
 
 
 def _worth_repeating(error: Exception) -> bool | float:
@@ -122,41 +202,54 @@ async def connect(
     kubeconfig: Path | Mapping[str, Any] | None = None,
     context: str | None = None,
     in_cluster: bool = False,
+    telemetry: Telemetry | None = None,
 ) -> Transport:
     """Open a transport from a kubeconfig (file or content) or from the pod's own service account.
 
     Raises Misconfigured, naming the file and the remedy.
     """
-    import yaml
-    from kubernetes.aio import config as loaders  # 0.4 s that `--help` does not need
-    from kubernetes.aio.client.api_client import ApiClient
-    from kubernetes.aio.client.configuration import Configuration
+    source = _Source(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
+    reopen = None if isinstance(kubeconfig, Mapping) and not in_cluster else source.open
+    return Transport(await source.open(), user_agent=user_agent, reopen=reopen, telemetry=telemetry)
 
-    configuration = Configuration()
-    configuration.retries = None  # repeated here, where Retry-After and the kind of request are known
-    configuration.connection_pool_maxsize = 32
-    try:
-        if in_cluster:
-            loaders.load_incluster_config(client_configuration=configuration)
-        elif isinstance(kubeconfig, Mapping):
-            await loaders.load_kube_config_from_dict(
-                dict(kubeconfig), context=context, client_configuration=configuration
-            )
-        else:
-            path = str(kubeconfig) if kubeconfig is not None else None
-            await loaders.load_kube_config(path, context, configuration, False)
-    except (loaders.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
-        where = (
-            "the pod's service account"
-            if in_cluster
-            else kubeconfig
-            if isinstance(kubeconfig, Path)
-            else "the kubeconfig"
-        )
-        raise Misconfigured(
-            f"{where} cannot be used: {_first_line(error)}; pass --kubeconfig FILE and --context NAME"
-        ) from error
-    return Transport(ApiClient(configuration), user_agent=user_agent)
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Where the credentials come from."""
+
+    kubeconfig: Path | Mapping[str, Any] | None
+    context: str | None
+    in_cluster: bool
+
+    async def open(self) -> ApiClient:
+        """A client with the credentials as they are now. Raises Misconfigured."""
+        import yaml
+        from kubernetes.aio import config as loaders  # 0.4 s that `--help` does not need
+        from kubernetes.aio.client.api_client import ApiClient
+        from kubernetes.aio.client.configuration import Configuration
+
+        configuration = Configuration()
+        configuration.retries = None  # repeated here, where Retry-After and the kind of request are known
+        configuration.connection_pool_maxsize = 32
+        given = self.kubeconfig
+        try:
+            if self.in_cluster:
+                loaders.load_incluster_config(client_configuration=configuration)
+            elif isinstance(given, Mapping):
+                await loaders.load_kube_config_from_dict(
+                    dict(given), context=self.context, client_configuration=configuration
+                )
+            else:
+                await loaders.load_kube_config(
+                    str(given) if given is not None else None, self.context, configuration, False
+                )
+        except (loaders.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
+            file = given if isinstance(given, Path) else "the kubeconfig"
+            where = "the pod's service account" if self.in_cluster else file
+            raise Misconfigured(
+                f"{where} cannot be used: {_first_line(error)}; pass --kubeconfig FILE and --context NAME"
+            ) from error
+        return ApiClient(configuration)
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,6 +15,8 @@ from tools.cluster.errors import ClusterError
 from tools.cluster.transport import Transport, parse_object
 
 FIELD_MANAGER = "k8s-auto-fixer"
+SERVER_SECONDS = 10  # what the API server is asked to give a write; it gives up on it after that
+LANDING_SECONDS = 15.0  # after which a write that was sent has landed or never will: the server's time and some slack
 
 
 class Writer:
@@ -40,6 +42,7 @@ class Writer:
         query = {
             "fieldManager": FIELD_MANAGER,
             "fieldValidation": "Strict",
+            "timeout": f"{SERVER_SECONDS}s",
             **({"dryRun": "All"} if dry else {}),
         }
         body = await self._transport.send(

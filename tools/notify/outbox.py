@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from tools.notify.contract import Notifier, NotifyError
-from tools.store.sqlite import Store
+from tools.store import Store
 
 log = structlog.get_logger(__name__)
 

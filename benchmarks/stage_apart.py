@@ -1,0 +1,57 @@
+"""The process in which a cluster is broken (``stage.py``), as the process that measures the program sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+START_SECONDS, ANSWER_SECONDS, STOP_SECONDS, LINE_BYTES = 180.0, 900.0, 20.0, 2**22
+_PROGRAM = Path(__file__).with_name("stage.py")
+
+
+class StageApart:
+    """``kubeconfig``: how the program reaches the cluster, through the relay."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.kubeconfig: dict[str, Any] = {}
+
+    async def ask(self, command: str, *arguments: object) -> Any:
+        """Have something done, and wait for the answer. Raises RuntimeError when the process has ended."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(orjson.dumps([command, *arguments], option=orjson.OPT_APPEND_NEWLINE))
+        return await self.answer(ANSWER_SECONDS)
+
+    async def answer(self, seconds: float) -> Any:
+        """The next line that the process says."""
+        async with asyncio.timeout(seconds):
+            line = await self._process.stdout.readline() if self._process.stdout is not None else b""
+        if not line:
+            raise RuntimeError("the cluster's process has ended; what it said is above")
+        return orjson.loads(line)
+
+
+@asynccontextmanager
+async def stage_apart(*, nodes: int = 4, speed: float = 20.0, workloads: int = 0) -> AsyncIterator[StageApart]:
+    """Start one, and end it with the block. ``speed`` is the cluster's; the program runs at 1."""
+    command = (sys.executable, str(_PROGRAM), str(nodes), str(speed), str(workloads))
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES)
+    try:
+        stage = StageApart(process)
+        stage.kubeconfig = await stage.answer(START_SECONDS)
+        yield stage
+        if process.stdin is not None:
+            process.stdin.close()
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

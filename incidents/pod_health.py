@@ -1,0 +1,183 @@
+"""What is wrong with one pod, container by container: the states that the kubelet of Kubernetes v1.36 writes.
+
+Durations that come from Kubernetes are divided by ``speed``, which is 1 everywhere but on an embedded cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from incidents.objects import Manifest
+from incidents.signals import clean
+from incidents.snapshot import Snapshot, is_ready
+from incidents.symptoms import Symptom
+
+RESTART_MEMORY_SECONDS = 600  # the kubelet forgets a crash back-off after ten minutes of running
+FLAPPING_RESTARTS = 2  # one restart is a transient; two within the memory are a pattern
+INIT_SECONDS = 600  # an init container may take as long as a Deployment may take to make progress
+
+_WAITING: dict[str, Symptom] = {
+    "ErrImagePull": Symptom.IMAGE_PULL,
+    "ImagePullBackOff": Symptom.IMAGE_PULL,
+    "ErrImageNeverPull": Symptom.IMAGE_PULL,
+    "ImageInspectError": Symptom.IMAGE_PULL,
+    "InvalidImageName": Symptom.IMAGE_PULL,
+    "CrashLoopBackOff": Symptom.CRASH_LOOP,
+    "CreateContainerConfigError": Symptom.CONFIG_ERROR,
+    "CreateContainerError": Symptom.RUN_ERROR,
+    "RunContainerError": Symptom.RUN_ERROR,
+    "PreCreateHookError": Symptom.RUN_ERROR,
+    "PreStartHookError": Symptom.RUN_ERROR,
+    "PostStartHookError": Symptom.RUN_ERROR,
+    "CreatePodSandboxError": Symptom.SANDBOX_FAILING,
+}
+
+_NEVER_BEGUN = frozenset({Symptom.IMAGE_PULL, Symptom.CONFIG_ERROR, Symptom.SANDBOX_FAILING})
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is wrong, and where: pod and container are empty for a finding about the workload."""
+
+    symptom: Symptom
+    detail: str
+    pod: str = ""
+    container: str = ""
+
+
+def pod_findings(pod: Manifest, now: datetime, speed: float = 1.0) -> Iterator[Finding]:
+    """What is wrong with one pod, container by container."""
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            yield Finding(Symptom.UNSCHEDULABLE, clean(condition.get("message"), 300), name)
+    if status.get("phase") == "Failed":
+        symptom = Symptom.EVICTED if status.get("reason") == "Evicted" else Symptom.CRASH_LOOP
+        yield Finding(symptom, clean(status.get("message") or status.get("reason") or "the pod has failed", 300), name)
+    for container in container_statuses(pod):
+        finding = _container_finding(name, container, now, speed)
+        if finding is not None:
+            yield finding
+    yield from _hanging(pod, now, speed)
+
+
+def _hanging(pod: Manifest, now: datetime, speed: float) -> Iterator[Finding]:
+    """Init containers that run and run. A sidecar is one by its place in the spec, and is meant to."""
+    sidecars = {
+        container.get("name")
+        for container in pod.get("spec", {}).get("initContainers") or ()
+        if container.get("restartPolicy") == "Always"
+    }
+    for container in pod.get("status", {}).get("initContainerStatuses") or ():
+        running = (container.get("state") or {}).get("running") or {}
+        since = timestamp(running.get("startedAt"))
+        if container.get("name") in sidecars or since is None:
+            continue
+        if now - since > timedelta(seconds=INIT_SECONDS / speed):
+            detail = f"the init container has been running since {since:%Y-%m-%dT%H:%M:%SZ}"
+            yield Finding(Symptom.INIT_HANGING, detail, pod["metadata"]["name"], container.get("name", ""))
+
+
+def steady(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> int:
+    """How many live pods are steady."""
+    return sum(is_steady(pod, now, speed) for pod in snapshot.live_pods)
+
+
+def is_steady(pod: Manifest, now: datetime, speed: float = 1.0) -> bool:
+    """Whether a pod is Ready and has not failed lately.
+
+    A container that is killed again and again is Ready in between, and that speaks for nothing.
+    """
+    return is_ready(pod) and not _failed_lately(pod, now, speed)
+
+
+def _failed_lately(pod: Manifest, now: datetime, speed: float) -> bool:
+    if next(pod_findings(pod, now, speed), None) is not None:
+        return True
+    statuses = [container for container in container_statuses(pod) if not _came_to_its_end(container)]
+    ends = [(container.get("lastState") or {}).get("terminated") or {} for container in statuses]
+    failures = [timestamp(end.get("finishedAt")) for end in ends if end.get("exitCode")]
+    memory = timedelta(seconds=RESTART_MEMORY_SECONDS / speed)
+    return any(moment is not None and now - moment <= memory for moment in failures)
+
+
+def may_have_log(pod: Manifest, container: str, *, previous: bool) -> bool:
+    """Whether a container can have written a log: one whose image never came has not, and the kubelet says so."""
+    for status in container_statuses(pod):
+        if status.get("name") != container:
+            continue
+        ran_before = bool(status.get("restartCount") or (status.get("lastState") or {}).get("terminated"))
+        waits_for = _WAITING.get(((status.get("state") or {}).get("waiting") or {}).get("reason", ""))
+        return ran_before or not (previous or waits_for in _NEVER_BEGUN)
+    return True
+
+
+def container_statuses(pod: Manifest) -> list[dict[str, Any]]:
+    """Statuses of init and ordinary containers, in the order in which they run."""
+    status = pod.get("status", {})
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def restarts(pod: Manifest) -> int:
+    """How often the pod's containers have been restarted."""
+    return sum(int(container.get("restartCount") or 0) for container in container_statuses(pod))
+
+
+def was_oom_killed(container: Manifest) -> bool:
+    """Whether the container's present or last end was an OOM kill: Kubernetes tells it nowhere else."""
+    ends = [(container.get(which) or {}).get("terminated") or {} for which in ("state", "lastState")]
+    return any(end.get("reason") == "OOMKilled" for end in ends)
+
+
+def _container_finding(pod: str, container: Manifest, now: datetime, speed: float) -> Finding | None:
+    if _came_to_its_end(container):
+        return None
+    state = container.get("state") or {}
+    name = container.get("name", "")
+    waiting, terminated = state.get("waiting"), state.get("terminated")
+    if waiting:
+        symptom = _WAITING.get(waiting.get("reason", ""))
+        if symptom is None:
+            return None
+        if symptom is Symptom.CRASH_LOOP and was_oom_killed(container):
+            symptom = Symptom.OOM_KILLED
+        # A pull's message names the image four times before it says why.
+        return Finding(symptom, clean(waiting.get("message") or waiting.get("reason")), pod, name)
+    if terminated and int(container.get("restartCount") or 0) >= 1 and terminated.get("exitCode"):
+        symptom = Symptom.OOM_KILLED if was_oom_killed(container) else Symptom.CRASH_LOOP
+        return Finding(symptom, f"ended with exit code {terminated.get('exitCode')} again", pod, name)
+    return _flapping(pod, container, now, speed)
+
+
+def _came_to_its_end(container: Manifest) -> bool:
+    """Whether it has done what it was for: an init container that had to wait for something fails a few times first."""
+    terminated = (container.get("state") or {}).get("terminated")
+    return terminated is not None and not terminated.get("exitCode")
+
+
+def _flapping(pod: str, container: Manifest, now: datetime, speed: float) -> Finding | None:
+    """A container that runs now but has died at least twice within the kubelet's memory of it."""
+    last = (container.get("lastState") or {}).get("terminated") or {}
+    count = int(container.get("restartCount") or 0)
+    if count < FLAPPING_RESTARTS or not last.get("exitCode"):
+        return None
+    ended = timestamp(last.get("finishedAt"))
+    if ended is None or now - ended > timedelta(seconds=RESTART_MEMORY_SECONDS / speed):
+        return None
+    symptom = Symptom.OOM_KILLED if was_oom_killed(container) else Symptom.CRASH_LOOP
+    detail = f"restarted {count} times, last exit code {last.get('exitCode')}"
+    return Finding(symptom, detail, pod, container.get("name", ""))
+
+
+def timestamp(value: object) -> datetime | None:
+    """An API timestamp, or None where there is none that can be read; without a zone it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

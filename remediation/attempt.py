@@ -1,0 +1,42 @@
+"""What became of a proposal on the road, before it was verified."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from incidents.changes import Change, LeafChange
+from incidents.decisions import Request
+from incidents.incident import Incident
+from incidents.policy import Answer, Ruling, Verdict
+from tools.store import Store
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a proposal before it was verified: ``change`` is set if it was applied, ``request`` if it waits.
+
+    ``diff`` is for people and prompts, with masked values where the evidence has them; the change keeps the raw one.
+    """
+
+    verdict: Verdict
+    diff: tuple[LeafChange, ...] = ()
+    change: Change | None = None
+    request: Request | None = None
+
+
+def refusal(rule: str, answer: Answer, reason: str, until: datetime | None = None) -> Attempt:
+    """An attempt that ended with one ruling."""
+    return Attempt(verdict=Verdict((Ruling(rule, answer, reason, until),)))
+
+
+async def noted(store: Store, incident: Incident, attempt: Attempt) -> Attempt:
+    """The attempt, once its verdict is in the incident's timeline."""
+    await store.note(
+        incident.id,
+        "guarded",
+        answer=attempt.verdict.answer,
+        rulings=attempt.verdict.objections or attempt.verdict.rulings,
+        diff=attempt.diff,
+    )
+    return attempt

@@ -1,0 +1,85 @@
+"""How an incident that is not well ends: its standing changes are taken back, or kept where that is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from evidence.snapshots import read_snapshot
+from incidents.changes import Change, ChangeState
+from incidents.health import steady
+from incidents.incident import Incident
+from incidents.objects import ChangeId
+from remediation.undo import Undo, UndoRefused
+from tools.clock import Clock
+from tools.cluster.reader import Reader
+from tools.store import Store
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """How an incident's standing changes were settled: taken back, kept because they help, or stuck."""
+
+    undone: tuple[ChangeId, ...] = ()
+    kept: tuple[ChangeId, ...] = ()
+    because: str = ""
+
+
+class Settling:
+    """Settles one incident at a time."""
+
+    def __init__(self, reader: Reader, store: Store, undo: Undo, clock: Clock) -> None:
+        self._reader = reader
+        self._store = store
+        self._undo = undo
+        self._clock = clock
+
+    async def settle(self, incident: Incident) -> Settlement:
+        """Take the incident's standing changes back, newest first.
+
+        They stay if more replicas are ready than before the first of them, or if somebody else has changed the
+        spec since. If one cannot be taken back, the rest wait for a person.
+        """
+        standing = [change for change in await self._store.changes(incident.id) if change.stands]
+        undone: list[ChangeId] = []
+        while standing and await self._undo.noticed(standing[-1]):
+            undone.append(standing.pop().id)  # a crash came between taking it back and recording that
+        reason = await self._reason_to_keep(standing) if standing else ""
+        if reason:
+            return await self._keep(standing, tuple(undone), reason)
+        for change in reversed(standing):
+            try:
+                await self._undo.undo(change)
+            except UndoRefused as error:
+                await self._told_why(change, error)
+                left = [other for other in standing if other.id not in undone]
+                return await self._keep(left, tuple(undone), f"change {change.id} cannot be undone: {error}")
+            undone.append(change.id)
+        return Settlement(undone=tuple(undone))
+
+    async def _reason_to_keep(self, standing: Sequence[Change]) -> str:
+        now = self._clock.now()
+        snapshot = await read_snapshot(self._reader, standing[-1].target, now=now)
+        if snapshot is None:
+            return "the object is gone"
+        if standing[-1].overtaken(snapshot.workload):
+            return "somebody else has changed the spec since"
+        ready = steady(snapshot, now, self._clock.speed)
+        if ready > standing[0].baseline.ready:
+            return f"{ready} replicas are ready, {standing[0].baseline.ready} were before"
+        return ""
+
+    async def _told_why(self, change: Change, error: UndoRefused) -> None:
+        await self._store.note(
+            change.incident,
+            "undo-refused",
+            change=change.id,
+            because=error.message,
+            differences=[msgspec.to_builtins(one) for one in error.differences],
+        )
+
+    async def _keep(self, changes: Sequence[Change], undone: tuple[ChangeId, ...], because: str) -> Settlement:
+        for change in changes:
+            if change.state is ChangeState.APPLIED:
+                await self._store.save_change(change.advance(ChangeState.KEPT, ended_at=self._clock.now()))
+        return Settlement(undone=undone, kept=tuple(change.id for change in changes), because=because)

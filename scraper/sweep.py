@@ -1,0 +1,79 @@
+"""The sweep: a look at everything from time to time, for what is broken and says so in no event.
+
+It asks ``assess`` about every object and hands what fails to the intake as signals; a subject that has an incident
+already makes no noise. On the way it records which revisions it saw well, and which images the cluster holds. What
+somebody has decided (scaled to zero, suspended, being deleted, excluded) is left alone.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from evidence.image_index import with_mark
+from incidents.incident import Status
+from scraper.look import Look, SweepParts
+from tools.cluster.errors import ClusterError
+from tools.store import StoreError
+
+EVERYTHING = 1_000_000  # incidents: all that are not closed
+
+log = structlog.get_logger(__name__)
+
+
+class Sweep:
+    """Looks at everything, again and again."""
+
+    def __init__(self, parts: SweepParts) -> None:
+        self._parts = parts
+        self._seen_well: dict[str, tuple[int, str]] = {}  # Deployments by uid: generation, digest of the template
+        self._images: dict[str, list[str]] | None = None
+        self._unread: frozenset[str] = frozenset()
+        self._odd: frozenset[tuple[str, str]] = frozenset()
+        self._looked_at: set[str] = set()  # Deployments read in full since everything had its turn
+
+    async def run(self, every_seconds: float) -> None:
+        """Sweep until cancelled, so many of the clock's seconds apart."""
+        while True:
+            await self._parts.clock.sleep(every_seconds)
+            await self.sweep()
+
+    async def sweep(self) -> int:
+        """One look at everything; how many signals it raised. What cannot be read is logged and left for the next."""
+        look = Look(self._parts, self._seen_well, self._looked_at)
+        began = time.perf_counter()
+        try:
+            await look.look(await self._open())
+            if look.whole:
+                await self._record_images(look.picture.images)
+        except (ClusterError, StoreError) as error:
+            log.warning("sweep.broken_off", error=str(error))
+        if look.unread != self._unread:
+            log.warning(
+                "sweep.unread", kinds=sorted(look.unread), hint="they could not be listed; see deploy/rbac.yaml"
+            )
+        self._unread = frozenset(look.unread)
+        for kind, because in sorted(look.odd - self._odd):  # once, and not with every sweep
+            log.warning("object.unread", kind=kind, error=because)
+        self._odd = frozenset(look.odd)
+        if look.whole and not look.unread:
+            self._seen_well = {uid: kept for uid, kept in self._seen_well.items() if uid in look.deployments}
+        if look.whole and not look.postponed:
+            self._looked_at.clear()
+        telemetry = self._parts.telemetry
+        telemetry.sweep_seconds.observe(time.perf_counter() - began)
+        telemetry.sweep_objects.set(look.objects)
+        telemetry.sweep_finished.set(self._parts.clock.now().timestamp())
+        log.debug("sweep.done", signals=look.raised, objects=look.objects)
+        return look.raised
+
+    async def _open(self) -> set[str]:
+        """The subjects that have an incident which is not closed."""
+        statuses = (Status.OPEN, Status.WAITING, Status.HANDED_OVER)
+        return {one.subject.key for one in await self._parts.store.incidents(*statuses, limit=EVERYTHING)}
+
+    async def _record_images(self, images: dict[str, list[str]]) -> None:
+        if images != self._images:
+            await self._parts.store.record_images(self._parts.cluster, with_mark(images))
+            self._images = images

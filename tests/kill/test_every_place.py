@@ -1,0 +1,37 @@
+"""The daemon is killed at every request and at every commit of one incident, and the incident ends as if it never was.
+
+No incident is lost, no change is made twice, none is left half-done without its inverse. What is judged is the API
+server's log, the store and the cluster: see ``outside.py``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kill.conftest import Staging
+from tests.kill.stories import APPROVED, REPAIRED, UNDONE, UNDONE_AT_LENGTH, At, Story, every_place
+
+STORIES = {"repaired": REPAIRED, "approved": APPROVED, "undone": UNDONE, "undone after three rounds": UNDONE_AT_LENGTH}
+PLACES: tuple[tuple[At, bool], ...] = (("request", True), ("request", False), ("commit", True), ("commit", False))
+FEWEST = 20  # places of the shortest story: fewer, and nothing was killed where it counts
+
+
+def _cases() -> list[object]:
+    cases = []
+    for name, story in STORIES.items():
+        for at, before in PLACES:
+            # The end of one step is the beginning of the next: of the longer stories one of the two has to do.
+            short = story is REPAIRED or (story is not UNDONE_AT_LENGTH and not before)
+            marks = pytest.mark.kill if short else pytest.mark.kill_at_length
+            when = "before" if before else "after"
+            cases.append(pytest.param(story, at, before, id=f"{name}, {when} each {at}", marks=marks))
+    return cases
+
+
+@pytest.mark.parametrize(("story", "at", "before"), _cases())
+async def test_killed_anywhere_it_ends_as_if_it_never_was(staging: Staging, story: Story, at: At, before: bool) -> None:
+    async with staging() as stage:
+        told = await every_place(stage, story, at, before=before)
+    wrong = {str(one.place): (one.killed, *one.wrong) for one in told if one.wrong}
+    assert wrong == {}
+    assert len(told) > FEWEST

@@ -1,0 +1,202 @@
+"""Incidents and all that is kept about one: signals counted, rounds, evidence, the timeline."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from incidents.codec import decode, encode
+from incidents.evidence import Evidence
+from incidents.incident import Incident, Round, Status
+from incidents.objects import IncidentId
+from incidents.signals import Signal
+from incidents.subjects import Subject
+from tools.store.database import Rows
+from tools.store.records import TimelineEntry
+from tools.store.tables import Tables, marks
+
+_OF_SUBJECT = "SELECT body FROM incidents WHERE subject_key = ? AND status <> 'closed'"
+_NOTED = "INSERT INTO timeline (incident, at, step, detail) VALUES (?, ?, ?, ?)"
+
+
+class IncidentTables(Tables):
+    """The port's part ``Incidents``."""
+
+    async def open_or_join(self, subject: Subject, signal: Signal) -> tuple[Incident, bool]:
+        """The subject's incident that is not closed, with the signal counted in it; a new one if there is none."""
+        return await self._database.write(lambda rows: self._joined(rows, subject, signal))
+
+    async def open_or_join_all(self, batch: Sequence[tuple[Subject, Signal]]) -> list[tuple[Incident, bool]]:
+        """``open_or_join`` for many signals, in their order and in one transaction, timelines begun."""
+
+        def work(rows: Rows) -> list[tuple[Incident, bool]]:
+            held: dict[str, Incident] = {}  # each is read and written once, however many signals it gets
+            joined, grown = [], set[str]()
+            for subject, signal in batch:
+                found = held.get(subject.key) or rows.body(_OF_SUBJECT, (subject.key,), Incident)
+                incident = _grown(rows, found, signal) if found else self._opened(rows, subject, signal, None)
+                if found is None:
+                    rows.run(_NOTED, (incident.id, self._now().isoformat(), "opened", encode({"signal": signal})))
+                if found is not None and incident is not found:
+                    grown.add(subject.key)
+                held[subject.key] = incident
+                joined.append((incident, found is None))
+            for key in grown:
+                _write_body(rows, held[key])
+            return joined
+
+        return await self._database.write(work)
+
+    def _joined(self, rows: Rows, subject: Subject, signal: Signal) -> tuple[Incident, bool]:
+        found = rows.body(_OF_SUBJECT, (subject.key,), Incident)
+        if found is not None:
+            return _counted(rows, found, signal), False
+        return self._opened(rows, subject, signal, None), True
+
+    async def succeed(self, incident: Incident, signal: Signal) -> Incident:
+        """Close an incident and open the one that follows it."""
+
+        def work(rows: Rows) -> Incident:
+            _saved(rows, msgspec.structs.replace(incident, status=Status.CLOSED, ended_at=self._now()), self._now())
+            return self._opened(rows, incident.subject, signal, incident.id)
+
+        return await self._database.write(work)
+
+    def _opened(self, rows: Rows, subject: Subject, signal: Signal, follows: IncidentId | None) -> Incident:
+        incident = Incident(
+            id=IncidentId(str(uuid.uuid4())),
+            subject=subject,
+            status=Status.OPEN,
+            first_signal=signal,
+            last_signal=signal,
+            signals=signal.count,
+            opened_at=self._now(),
+            follows=follows,
+        )
+        rows.run(
+            "INSERT INTO incidents (id, subject_key, status, opened_at, body) VALUES (?, ?, ?, ?, ?)",
+            (incident.id, subject.key, incident.status, incident.opened_at.isoformat(), encode(incident)),
+        )
+        _fresh(rows, incident.id, signal)
+        return incident
+
+    async def incident(self, incident_id: IncidentId) -> Incident | None:
+        """One incident by its id."""
+        return await self._database.read(
+            lambda rows: rows.body("SELECT body FROM incidents WHERE id = ?", (incident_id,), Incident)
+        )
+
+    async def incident_of(self, subject: Subject) -> Incident | None:
+        """The incident of a subject that is not closed."""
+        return await self._database.read(lambda rows: rows.body(_OF_SUBJECT, (subject.key,), Incident))
+
+    async def incidents(self, *statuses: Status, limit: int = 1000) -> list[Incident]:
+        """Incidents with one of these statuses (all without any), newest first."""
+        wanted = statuses or tuple(Status)
+        query = (
+            f"SELECT body FROM incidents WHERE status IN ({marks(wanted)})"  # noqa: S608 - marks are question marks
+            " ORDER BY opened_at DESC, rowid DESC LIMIT ?"
+        )
+        return await self._database.read(lambda rows: rows.bodies(query, (*wanted, limit), Incident))
+
+    async def save_incident(self, incident: Incident) -> None:
+        """Write an incident's present state. Signals counted since it was read stay counted."""
+        await self._database.write(lambda rows: _saved(rows, incident, self._now()))
+
+    async def save_round(self, incident: IncidentId, entry: Round) -> None:
+        """Write one round, in place of an earlier form of it."""
+        statement = (
+            "INSERT INTO rounds (incident, number, body) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET body = excluded.body"
+        )
+        await self._database.write(lambda rows: rows.run(statement, (incident, entry.number, encode(entry))))
+
+    async def rounds(self, incident: IncidentId) -> list[Round]:
+        """The rounds of an incident in order."""
+        query = "SELECT body FROM rounds WHERE incident = ? ORDER BY number"
+        return await self._database.read(lambda rows: rows.bodies(query, (incident,), Round))
+
+    async def save_evidence(self, incident: IncidentId, number: int, evidence: Evidence) -> None:
+        """Keep what was read for one round."""
+        statement = (
+            "INSERT INTO evidence (incident, round, body) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET body = excluded.body"
+        )
+        await self._database.write(lambda rows: rows.run(statement, (incident, number, encode(evidence))))
+
+    async def evidence(self, incident: IncidentId) -> list[Evidence]:
+        """What was read for each round, in order."""
+        query = "SELECT body FROM evidence WHERE incident = ? ORDER BY round"
+        return await self._database.read(lambda rows: rows.bodies(query, (incident,), Evidence))
+
+    async def latest_evidence(self, incident: IncidentId) -> Evidence | None:
+        """What was read last."""
+        query = "SELECT body FROM evidence WHERE incident = ? ORDER BY round DESC LIMIT 1"
+        return await self._database.read(lambda rows: rows.body(query, (incident,), Evidence))
+
+    async def note(self, incident: IncidentId, step: str, **detail: object) -> None:
+        """Add one entry to an incident's timeline."""
+        values = (incident, self._now().isoformat(), step, encode(detail))
+        await self._database.write(lambda rows: rows.run(_NOTED, values))
+
+    async def timeline(self, incident: IncidentId) -> list[TimelineEntry]:
+        """An incident's timeline in order."""
+        query = "SELECT at, step, detail FROM timeline WHERE incident = ? ORDER BY sequence"
+        return await self._database.read(
+            lambda rows: [
+                TimelineEntry(at=datetime.fromisoformat(str(at)), step=str(step), detail=decode(str(detail), dict))
+                for at, step, detail in rows.rows(query, (incident,))
+            ]
+        )
+
+
+def _saved(rows: Rows, incident: Incident, now: datetime) -> None:
+    known = rows.body("SELECT body FROM incidents WHERE id = ?", (incident.id,), Incident)
+    if known is not None and known.signals > incident.signals:
+        incident = msgspec.structs.replace(incident, signals=known.signals, last_signal=known.last_signal)
+    closed = incident.status is Status.CLOSED
+    ended = (incident.ended_at or now).timestamp() if closed else None
+    rows.run(
+        "UPDATE incidents SET status = ?, ended_at = ?, body = ? WHERE id = ?",
+        (incident.status, ended, encode(incident), incident.id),
+    )
+    if closed:  # nothing is counted in it any more, and the same event may open another
+        rows.run("DELETE FROM events_counted WHERE incident = ?", (incident.id,))
+
+
+def _counted(rows: Rows, incident: Incident, signal: Signal) -> Incident:
+    grown = _grown(rows, incident, signal)
+    if grown is not incident:
+        _write_body(rows, grown)
+    return grown
+
+
+def _grown(rows: Rows, incident: Incident, signal: Signal) -> Incident:
+    """The incident with a signal counted in it, still to be written; itself if nothing in the signal is new."""
+    fresh = _fresh(rows, incident.id, signal)
+    if fresh <= 0:
+        return incident
+    return msgspec.structs.replace(incident, last_signal=signal, signals=incident.signals + fresh)
+
+
+def _write_body(rows: Rows, incident: Incident) -> None:
+    rows.run("UPDATE incidents SET body = ? WHERE id = ?", (encode(incident), incident.id))
+
+
+def _fresh(rows: Rows, incident: IncidentId, signal: Signal) -> int:
+    """How many occurrences of a signal's event have not been counted in this incident; they are now."""
+    if not signal.event_uid:
+        return signal.count
+    counted = rows.rows(
+        "SELECT count FROM events_counted WHERE incident = ? AND event_uid = ?", (incident, signal.event_uid)
+    )
+    fresh = signal.count - (int(str(counted[0][0])) if counted else 0)
+    if fresh > 0:
+        rows.run(
+            "INSERT OR REPLACE INTO events_counted (incident, event_uid, count) VALUES (?, ?, ?)",
+            (incident, signal.event_uid, signal.count),
+        )
+    return fresh

@@ -27,7 +27,7 @@ from tools.clock import Clock
 from tools.cluster.errors import Busy, Unauthorized, Unreachable
 from tools.notify.contract import Notice, Section
 from tools.notify.outbox import Outbox
-from tools.store import Store
+from tools.store import Store, StoreError
 from tools.telemetry import Telemetry
 
 LEASE_SECONDS = 30.0  # real seconds; extended every third of it while a run lasts
@@ -41,7 +41,7 @@ class InFlight(Exception):
 
 
 class TryLater(Exception):
-    """The API server is away, too busy, or does not take our token just now; nothing is decided."""
+    """The API server is away, too busy or does not take our token now, or the store refuses; nothing is decided."""
 
 
 class Runner:
@@ -77,7 +77,7 @@ class Runner:
             try:
                 with self._telemetry.run_seconds.time():
                     await self._stream(incident)
-            except (Busy, Unreachable, Unauthorized) as error:
+            except (Busy, Unreachable, Unauthorized, StoreError) as error:
                 raise TryLater(str(error)) from error
             except Exception as error:
                 log.exception("incident.run_failed", incident=incident.id)

@@ -7,8 +7,8 @@ runs, and lets the runs in flight come to the end of what they are doing for a w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -249,7 +249,12 @@ class Daemon:
                 task.cancel()
 
     async def _handle(self, key: Key) -> None:
-        incident = await self._parts.store.incident(IncidentId(key))
+        try:
+            incident = await self._parts.store.incident(IncidentId(key))
+        except StoreError as error:
+            log.warning("incident.unread", incident=key, because=str(error))
+            self._queue.add(key, delay_seconds=RETRY_SECONDS)
+            return
         if incident is None or incident.status is not Status.OPEN:
             return
         speed = self._parts.clock.speed
@@ -264,7 +269,7 @@ class Daemon:
         except ODD_OBJECT as error:
             log.exception("incident.odd", incident=incident.id, because=f"{type(error).__name__}: {error}")
             self._queue_up(incident, delay_seconds=REVIEW_SECONDS / speed)
-        except (ClusterError, InFlight, TryLater) as error:
+        except (ClusterError, InFlight, TryLater, StoreError) as error:
             log.warning("incident.postponed", incident=incident.id, because=str(error))
             self._queue_up(incident, delay_seconds=RETRY_SECONDS / speed)
 
@@ -278,8 +283,9 @@ class Daemon:
 
     async def _decide(self) -> None:
         while True:
-            for incident in await self._decisions.deliver():
-                self._queue.add(Key(incident))
+            with self._while_the_store_refuses("decisions"):
+                for incident in await self._decisions.deliver():
+                    self._queue.add(Key(incident))
             await self._parts.clock.sleep(DECISIONS_SECONDS * self._parts.clock.speed)
 
     async def _forget(self) -> None:
@@ -287,23 +293,31 @@ class Daemon:
         clock, age = self._parts.clock, timedelta(days=self._parts.retention_days)
         await clock.sleep(FORGET_FIRST_SECONDS * clock.speed)
         while True:
-            try:
+            with self._while_the_store_refuses("pruning"):
                 forgotten = await self._parts.store.prune(before=clock.now() - age)
                 await self._parts.runner.forget(forgotten)
                 log.debug("store.pruned", incidents=len(forgotten))
-            except StoreError as error:
-                log.warning("store.unpruned", error=str(error))
             await clock.sleep(FORGET_SECONDS * clock.speed)
 
     async def _review(self) -> None:
         while True:
             await self._parts.clock.sleep(REVIEW_SECONDS)
-            for incident in await self._handed_over.review():
-                self._queue_up(incident)
-            if self._turned_away:
-                await self._take_up()
+            with self._while_the_store_refuses("review"):
+                for incident in await self._handed_over.review():
+                    self._queue_up(incident)
+                if self._turned_away:
+                    await self._take_up()
 
     async def _deliver(self) -> None:
         while True:
-            await self._parts.outbox.deliver()
+            with self._while_the_store_refuses("outbox"):
+                await self._parts.outbox.deliver()
             await self._parts.clock.sleep(OUTBOX_SECONDS)
+
+    @contextmanager
+    def _while_the_store_refuses(self, what: str) -> Iterator[None]:
+        """A full disk or a locked file passes; what is left undone meanwhile is done at the next turn."""
+        try:
+            yield
+        except StoreError as error:
+            log.warning("store.refuses", doing=what, because=str(error))

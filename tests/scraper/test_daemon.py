@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import stamina
 
 from app.composition import App
-from incidents.incident import Incident, Status
+from incidents.incident import Incident, Outcome, Status
 from scraper.grace import Advice, Grace
+from simulator.scenario import apply_break
 from tests.cluster.api_script import ApiScript, reply, status
 from tests.world import Told, World, eventually, incidents_of
 from tools.cluster.errors import Forbidden
+from tools.store import StoreError
+from tools.store.database import Database
 
 CLUSTER = reply(200, {"metadata": {"name": "kube-system", "uid": "the-cluster"}})
 
@@ -86,3 +90,31 @@ async def test_an_incident_whose_subject_cannot_be_understood_holds_up_no_other(
             return found.get("odd") is Status.OPEN and found.get("web") is Status.HANDED_OVER
 
         await world.eventually(others_end, "the other one was never worked on")
+
+
+async def test_a_store_that_refuses_for_a_while_ends_nothing_and_nothing_is_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, refused = Database.write, 0
+    full = False
+
+    async def perhaps(self: Database, work: Any) -> Any:
+        nonlocal refused
+        if full:
+            refused += 1
+            raise StoreError("the disk is full")
+        return await write(self, work)
+
+    async def refused_often() -> bool:
+        return refused >= 5
+
+    monkeypatch.setattr(Database, "write", perhaps)
+    scenario = await world.set_up("image-typo")
+    async with world.daemon(told=Told()) as app:
+        full = True
+        await apply_break(world.admin, scenario)
+        await eventually(refused_often)
+        full = False
+        ended = await world.ended(app.store, scenario.namespace)
+    assert ended.outcome is Outcome.RESOLVED
+    assert len(world.writes(dry_runs=False)) == 1

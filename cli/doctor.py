@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 
+from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -26,13 +29,27 @@ _READ = [
         ("list", "", "events", ""),
         ("watch", "", "events", ""),
         ("list", "", "pods", ""),
+        ("watch", "", "pods", ""),
         ("get", "", "pods", "log"),
         ("list", "", "nodes", ""),
+        ("list", "", "services", ""),
+        ("list", "", "persistentvolumeclaims", ""),
+        ("list", "", "resourcequotas", ""),
         ("list", "apps", "deployments", ""),
+        ("watch", "apps", "deployments", ""),
         ("list", "apps", "replicasets", ""),
+        ("watch", "apps", "replicasets", ""),
+        ("list", "apps", "statefulsets", ""),
+        ("list", "apps", "daemonsets", ""),
+        ("list", "batch", "jobs", ""),
+        ("list", "batch", "cronjobs", ""),
+        ("list", "autoscaling", "horizontalpodautoscalers", ""),
+        ("list", "storage.k8s.io", "storageclasses", ""),
     )
 ]
 _WRITE = [Permission("patch", "apps", "deployments")]
+
+_USER_IN_URL = re.compile(r"//[^/@]*@")
 
 Row = tuple[bool | None, str, str]  # fine, not fine or neither; what; how it stands
 
@@ -41,7 +58,8 @@ async def examine(settings: Settings) -> int:
     """Print the picture; exit code 0 only if the program could do its work in this mode. Raises ClusterError."""
     console = Console()
     console.print(f"k8s-auto-fixer {VERSION}\n", highlight=False)
-    rows: list[Row] = [*_configured(settings), _store(settings.store), await _sandbox()]
+    _print(console, "Settings in force", list(_configured(settings)))
+    rows: list[Row] = [*_services(settings), _store(settings.store), await _sandbox()]
     _print(console, "Here", rows)
     transport = await connect(
         user_agent=USER_AGENT,
@@ -59,17 +77,39 @@ async def examine(settings: Settings) -> int:
 
 
 def _configured(settings: Settings) -> Iterator[Row]:
-    yield None, "mode", settings.mode.value
-    yield None, "namespaces", ", ".join(settings.namespaces) or f"all but {', '.join(settings.excluded_namespaces)}"
-    yield None, "grace, settle", f"{settings.grace_seconds:g} s, {settings.settle_seconds:g} s"
-    model = f"{settings.model} at {settings.openai_base_url or 'OpenAI'}"
+    """Every setting in force; of a secret only whether there is one."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        yield None, name, _shown(value)
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None | ():
+            return "-"
+        case SecretStr():
+            return "set"
+        case tuple():
+            return ", ".join(map(str, value))
+        case StrEnum():
+            return value.value
+        case float():
+            return f"{value:g}"
+    return _USER_IN_URL.sub("//", str(value))
+
+
+def _services(settings: Settings) -> Iterator[Row]:
+    """Who is asked and told, and what stands in for those who are not there."""
     has_model = settings.openai_api_key is not None or settings.openai_base_url is not None
-    yield None, "model", model if has_model else "none: routing by rule (set OPENAI_API_KEY or OPENAI_BASE_URL)"
+    yield (
+        None,
+        "model",
+        settings.model if has_model else "none: routing by rule (set OPENAI_API_KEY or OPENAI_BASE_URL)",
+    )
     tavily = settings.tavily_api_key is not None
     yield None, "search", "Tavily" if tavily else "shipped runbooks (set TAVILY_API_KEY for the web)"
     slack = settings.slack_webhook_url is not None
     yield None, "messages", "Slack" if slack else f"console and {settings.notices_file} (set SLACK_WEBHOOK_URL)"
-    yield None, "registries", ", ".join(settings.registries) or "none may be asked"
 
 
 def _store(path: Path) -> Row:

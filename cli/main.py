@@ -264,6 +264,7 @@ def doctor(
     in_cluster: InCluster = None,
     store: StoreFile = None,
     mode: ModeFlag = None,
+    config: Config = None,
 ) -> None:
     """Say what is configured, reachable and permitted."""
     from app.logs import configure_logging
@@ -271,7 +272,7 @@ def doctor(
 
     configure_logging(quiet=True)
     with clear_failures():
-        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode))
+        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode), config=config)
         raise typer.Exit(asyncio.run(examine(settings)))
 
 

@@ -47,7 +47,6 @@ CRON_JOB = Kind("batch/v1", "CronJob", "cronjobs")
 SERVICE = Kind("v1", "Service", "services")
 CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
-CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 STORAGE_CLASS = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 VALIDATING_WEBHOOK = Kind(
@@ -79,7 +78,6 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         SERVICE,
         CLAIM,
         QUOTA,
-        CONFIG_MAP,
         AUTOSCALER,
         STORAGE_CLASS,
         VALIDATING_WEBHOOK,

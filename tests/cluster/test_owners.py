@@ -8,7 +8,6 @@ import pytest
 from incidents.objects import (
     AUTOSCALER,
     CLAIM,
-    CONFIG_MAP,
     DEPLOYMENT,
     NODE,
     POD,
@@ -163,14 +162,14 @@ async def test_an_unknown_controller_above_is_recorded_as_the_manager() -> None:
 async def test_a_controller_that_may_not_be_read_is_recorded_as_the_manager() -> None:
     class Refusing(Objects):
         async def get(self, kind: Kind, namespace: str, name: str) -> Object:
-            if kind == CONFIG_MAP:
-                raise Forbidden("configmaps is forbidden", code=403)
+            if kind == SERVICE:
+                raise Forbidden("services is forbidden", code=403)
             return await super().get(kind, namespace, name)
 
-    pod = manifest(POD, "web-1", owner=manifest(CONFIG_MAP, "leader"))
+    pod = manifest(POD, "web-1", owner=manifest(SERVICE, "leader"))
     subject = await Owners(Refusing(pod), CLUSTER).subject(reference(pod))
     assert subject is not None
-    assert (subject.kind, subject.manager) == ("Pod", "ConfigMap/leader")
+    assert (subject.kind, subject.manager) == ("Pod", "Service/leader")
 
 
 async def test_owners_that_own_one_another_end_the_walk() -> None:

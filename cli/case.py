@@ -18,6 +18,7 @@ from agents.commands import Commands
 from agents.help_seeker import told_undo
 from app.settings import default_store
 from cli.failures import Exit, fail
+from cli.store_file import existing_store
 from incidents.changes import ChangeState
 from incidents.codec import to_json
 from incidents.evidence import Evidence
@@ -27,7 +28,6 @@ from tools.clock import Clock
 from tools.scrub import plain_text
 from tools.store import Store
 from tools.store.records import TimelineEntry
-from tools.store.sqlite import open_store
 
 WATCH_SECONDS = 1.0
 
@@ -73,9 +73,7 @@ async def show_incidents(
 
     Raises StoreError; an unknown id is one line and an exit code.
     """
-    if not path.exists():  # noqa: ASYNC240 - one stat before anything else runs
-        raise fail(f"there is no store at {path}; name another with --store FILE", Exit.STORE)
-    async with open_store(path, now=Clock().now) as store:
+    async with existing_store(path) as store:
         if incident is None:
             return await _list(store, wanted or Wanted(), as_json=as_json, watch=watch)
         found = await _find(store, incident)

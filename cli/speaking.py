@@ -18,13 +18,13 @@ from app.place import in_pod
 from app.settings import Settings
 from app.version import USER_AGENT
 from cli.failures import Exit, fail
+from cli.store_file import existing_store, no_store
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 from tools.cluster.own_objects import OwnObjects
 from tools.cluster.transport import connect
 from tools.scrub import plain_text
 from tools.store import Store
-from tools.store.sqlite import open_store
 
 LOOK_SECONDS = 5.0  # real seconds for finding out who else works on the cluster; nothing depends on it but a hint
 NAME_CHARACTERS = 100
@@ -57,9 +57,8 @@ async def decided_in(settings: Settings, *words: str) -> AsyncIterator[Store]:
     Raises StoreError; where there is no such file, one line says so.
     """
     if not settings.store.exists():
-        message = f"there is no store at {settings.store}; name another with --store FILE"
-        raise fail(message + await elsewhere(settings, None, *words), Exit.STORE)
-    async with open_store(settings.store, now=Clock().now) as store:
+        raise no_store(settings.store, await elsewhere(settings, None, *words))
+    async with existing_store(settings.store) as store:
         yield store
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Literal
 
 import typer
 
@@ -18,7 +17,6 @@ from tools.clock import Clock
 from tools.scrub import plain_text
 from tools.store import Store
 
-Position = Literal["on", "off", "status"]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 _STANDING = (ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT)

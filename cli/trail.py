@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -11,13 +10,13 @@ import typer
 from rich.console import Console
 
 from app.settings import load_settings
-from cli.failures import Exit, fail
+from cli.failures import Exit
+from cli.store_file import existing_store
 from incidents.codec import to_json
 from tools.clock import Clock
 from tools.store import Store
 from tools.store.audit import broken_links
 from tools.store.records import AuditRecord
-from tools.store.sqlite import open_store
 
 FOLLOW_SECONDS = 1.0
 PAGE = 1000
@@ -26,7 +25,7 @@ PAGE = 1000
 async def show_trail(path: Path, *, after: int, follow: bool) -> None:
     """Print the records behind ``after`` as JSON lines, and go on for ever where asked to. Raises StoreError."""
     clock = Clock()
-    async with _opened(path) as store:
+    async with existing_store(path) as store:
         while True:
             async for record in _records(store, after):
                 typer.echo(orjson.dumps(to_json(record)))
@@ -40,7 +39,7 @@ async def verify_trail(path: Path) -> int:
     """Say whether the chain holds; the exit code. Raises StoreError."""
     console, count, last = Console(highlight=False), 0, None
     broken = []
-    async with _opened(path) as store:
+    async with existing_store(path) as store:
         async for record in _records(store, 0):
             broken += list(broken_links([record], after=last))
             last, count = record, count + 1
@@ -59,14 +58,6 @@ async def _records(store: Store, after: int) -> AsyncIterator[AuditRecord]:
         for record in page:
             yield record
         after = page[-1].sequence
-
-
-@asynccontextmanager
-async def _opened(path: Path) -> AsyncIterator[Store]:
-    if not path.exists():  # noqa: ASYNC240 - one stat before anything else runs
-        raise fail(f"there is no store at {path}; name another with --store FILE", Exit.STORE)
-    async with open_store(path, now=Clock().now) as store:
-        yield store
 
 
 def trail_path(store: Path | None) -> Path:

@@ -11,7 +11,6 @@ from typing import Any
 from simulator.informer import Object
 from simulator.quantities import canonical, parse
 
-_COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _PLAIN = ("cpu", "memory", "ephemeral-storage")
 _STORAGE_CLASS = ".storageclass.storage.k8s.io/"
 _COUNTED = {

@@ -26,7 +26,6 @@ def content_generation(obj: Object) -> Any:
     return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
 
 
-PLAIN = Strategy()
 STATUS = Strategy(create=drop_status)
 COUNTED = Strategy(generation=content_generation)
 COUNTED_STATUS = Strategy(create=drop_status, generation=spec_generation)

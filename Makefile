@@ -46,7 +46,7 @@ bench: $(DEV) ## measure the daemon against its targets, side by side in one run
 bench-cluster: $(DEV) ## measure the embedded cluster, 5,000 pods included
 	$(BIN)/python benchmarks/embedded_cluster.py
 
-soak: $(DEV) ## 10,000 dropped watches, 100 restarts, 5,000 incidents; hours
+soak: $(DEV) ## 10,000 dropped watches, 100 restarts, 5,000 incidents; about an hour; results in benchmarks/results
 	$(BIN)/python benchmarks/soak.py
 
 soak-short: $(DEV) ## the same in about a minute
@@ -61,7 +61,7 @@ test-control-plane: control-plane ## harness, conformance, and a scenario of eac
 access: control-plane ## take the first roles of a cluster from the real API server again
 	$(BIN)/python -m tests.control_plane.access
 
-prove: control-plane ## every scenario on both clusters, going on where it stopped; writes docs/proof.*
+prove: control-plane ## every scenario, and the daemon killed everywhere, on both clusters; goes on where it stopped; writes docs/proof.*
 	$(BIN)/python -m tests.prove
 
 schema: control-plane ## take the facts about fields from the real API server again

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from incidents.incident import Incident, Outcome, Round
+from incidents.symptoms import Symptom
 
 
 class Agent(StrEnum):
@@ -30,7 +31,8 @@ class Saying(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """One incident in the middle of its work.
 
-    ``parked_until``: it is deferred until then. ``request``: a person has been asked; the work goes on with the answer.
+    ``parked_until``: it is deferred until then, ``waited_out`` naming the symptoms that may pass meanwhile.
+    ``request``: a person has been asked; the work goes on with the answer.
     """
 
     incident: Incident
@@ -38,6 +40,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     sayings: tuple[Saying, ...] = ()
     outcome: Outcome | None = None
     parked_until: datetime | None = None
+    waited_out: tuple[Symptom, ...] = ()
     request: str = ""
     summary: str = ""
     has_logs: bool = False

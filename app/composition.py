@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Decided before LangGraph is imported: checkpoints decode to known types only, and nothing phones home.
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
@@ -26,14 +28,16 @@ from app.claim import claiming, other_holder, restrained
 from app.outside import open_notifier, open_registry, open_search, supervisor_model
 from app.place import commands_of
 from app.settings import Settings
-from app.sole import holder_name, sole_worker
+from app.sole import free_the_dead, holder_name, sole_worker
 from app.version import USER_AGENT
 from evidence.collector import Collector
 from evidence.image_index import ImageIndex
+from evidence.readings import Readings
 from graph.build import Parts, build_graph
 from graph.runner import Progress, Runner
 from graph.state import State
 from incidents.objects import ClusterId
+from incidents.patience import Patience
 from incidents.policy import Policy, Windows
 from remediation import open_remediation
 from remediation.recover import recover
@@ -51,13 +55,16 @@ from tools.store import Store
 from tools.store.sqlite import make_write_ahead, open_store
 from tools.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
 log = structlog.get_logger(__name__)
 Graph = CompiledStateGraph[State, None, State, State]
 
 
 @dataclass(frozen=True, kw_only=True)
-class App:
-    """Everything that works together on one cluster."""
+class _Base:
+    """What is open before anything works on it."""
 
     settings: Settings
     policy: Policy
@@ -68,10 +75,18 @@ class App:
     owners: Owners
     store: Store
     outbox: Outbox
-    graph: Graph
-    runner: Runner
+    readings: Readings
+    holder: str
     telemetry: Telemetry
     other_daemon: str | None = None  # who holds this cluster's Lease, if it is another store's daemon
+
+
+@dataclass(frozen=True, kw_only=True)
+class App(_Base):
+    """Everything that works together on one cluster."""
+
+    graph: Graph
+    runner: Runner
 
     def daemon(self) -> Daemon:
         """A daemon on this app's objects."""
@@ -91,6 +106,7 @@ class App:
             retention_days=self.settings.retention_days,
             telemetry=self.telemetry,
             commands=commands_of(self.settings),
+            readings=self.readings,
         )
         return Daemon(parts, monotonic=time.monotonic)
 
@@ -104,15 +120,18 @@ async def open_app(
     progress: Progress | None = None,
     notifier: Notifier | None = None,
     hold_lease: bool = False,
+    telemetry: Telemetry | None = None,
+    waits: Callable[[str], None] | None = None,
 ) -> AsyncIterator[App]:
     """Open everything. ``kubeconfig`` is the content of one, in place of the file in the settings.
 
     ``speed`` is that of an embedded cluster. ``hold_lease``: this process is to be the cluster's daemon; where
     another store's daemon works already, mode auto becomes suggest. Raises ClusterError when the cluster cannot be
     reached or refuses, StoreError when the store cannot be used. With ``hold_lease`` it waits as long as another
-    daemon works on the store. Changes that a crash left half-way are decided before this answers.
+    daemon works on the store, and tells ``waits`` so. Changes that a crash left half-way are decided before this
+    answers, and leases of processes that have died on this machine are freed.
     """
-    clock, telemetry = Clock(speed), Telemetry()
+    clock, telemetry = Clock(speed), telemetry or Telemetry()
     async with AsyncExitStack() as stack:
         transport = await connect(
             user_agent=USER_AGENT,
@@ -126,24 +145,37 @@ async def open_app(
         cluster = await reader.cluster_id()
         store = await stack.enter_async_context(open_store(settings.store, now=clock.now))
         if hold_lease:
-            await stack.enter_async_context(sole_worker(store, clock))
+            await stack.enter_async_context(sole_worker(store, clock, waits=waits))
+        else:
+            await free_the_dead(store)
         settings, other = await _claimed(stack, settings, transport, store, clock, hold=hold_lease)
         holder = holder_name(daemon=hold_lease)
         await recover(transport, reader, store, cluster, clock=clock, holder=holder)
-        yield await _assemble(
-            stack,
-            settings,
-            clock,
-            transport,
-            reader,
-            cluster,
-            store,
-            holder,
-            other,
+        base = _Base(
+            settings=settings,
+            policy=policy_of(settings),
+            clock=clock,
+            transport=transport,
+            reader=reader,
+            cluster=cluster,
+            owners=Owners(reader, cluster),
+            store=store,
+            outbox=Outbox(store, notifier or open_notifier(settings)),
+            readings=Readings(clock.now, speed=clock.speed),
+            holder=holder,
             telemetry=telemetry,
-            progress=progress,
-            notifier=notifier,
+            other_daemon=other,
         )
+        app = await _assemble(stack, base, progress=progress)
+        if hold_lease:
+            _set_memory_aside()
+        yield app
+
+
+def _set_memory_aside() -> None:
+    """What was built up to now lives as long as the daemon: looking through it for garbage takes 0.1 s each time."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _claimed(
@@ -164,79 +196,66 @@ async def _claimed(
     return settings.model_copy(update={"mode": mode}), holder
 
 
-async def _assemble(
-    stack: AsyncExitStack,
-    settings: Settings,
-    clock: Clock,
-    transport: Transport,
-    reader: Reader,
-    cluster: ClusterId,
-    store: Store,
-    holder: str,
-    other: str | None,
-    *,
-    telemetry: Telemetry,
-    progress: Progress | None,
-    notifier: Notifier | None,
-) -> App:
-    policy = policy_of(settings)
-    registry = await open_registry(stack, settings)
-    owners = Owners(reader, cluster)
-    outbox = Outbox(store, notifier or open_notifier(settings))
+async def _assemble(stack: AsyncExitStack, base: _Base, *, progress: Progress | None) -> App:
+    """What works on the base: the graph, and who runs incidents through it."""
+    settings = base.settings
     model = supervisor_model(settings)
     stack.push_async_callback(close_chat_model, model)
-    sandbox = await stack.enter_async_context(CheckedSandbox())
-    await make_write_ahead(settings.checkpoints)
-    saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(settings.checkpoints)))
-    remediation = open_remediation(
-        transport,
-        reader,
-        store,
-        policy=policy,
-        clock=clock,
-        settle_seconds=settings.settle_seconds,
-        holder=holder,
+    graph = build_graph(await _parts(stack, base, model), await _open_checkpoints(stack, settings.checkpoints))
+    runner = Runner(
+        graph,
+        store=base.store,
+        outbox=base.outbox,
+        clock=base.clock,
+        holder=base.holder,
+        commands=commands_of(settings),
+        progress=progress,
+        telemetry=base.telemetry,
+        counts_usage=model is not None,
     )
-    parts = Parts(
-        reader=reader,
-        owners=owners,
+    return App(**{each.name: getattr(base, each.name) for each in fields(_Base)}, graph=graph, runner=runner)
+
+
+async def _parts(stack: AsyncExitStack, base: _Base, model: BaseChatModel | None) -> Parts:
+    """What the graph's nodes work with."""
+    settings, store, clock = base.settings, base.store, base.clock
+    sandbox = await stack.enter_async_context(CheckedSandbox())
+    return Parts(
+        reader=base.reader,
+        owners=base.owners,
         store=store,
         collector=Collector(
-            reader, now=clock.now, speed=clock.speed, registry=registry, images=ImageIndex(store, cluster)
+            base.reader,
+            now=clock.now,
+            speed=clock.speed,
+            registry=await open_registry(stack, settings),
+            images=ImageIndex(store, base.cluster),
         ),
-        remediation=remediation,
+        remediation=open_remediation(
+            base.transport,
+            base.reader,
+            store,
+            policy=base.policy,
+            clock=clock,
+            settle_seconds=settings.settle_seconds,
+            holder=base.holder,
+        ),
         supervisor=Supervisor(model, method=settings.model_method),
         researcher=Researcher(await open_search(stack, settings)),
         coder=Coder(sandbox),
-        help_seeker=HelpSeeker(store, outbox, policy.mode, commands_of(settings)),
+        help_seeker=HelpSeeker(store, base.outbox, base.policy.mode, commands_of(settings)),
         now=clock.now,
+        patience=Patience(grace_seconds=settings.grace_seconds, speed=clock.speed),
+        readings=base.readings,
     )
-    graph = build_graph(parts, saver)
-    runner = Runner(
-        graph,
-        store=store,
-        outbox=outbox,
-        clock=clock,
-        holder=holder,
-        commands=commands_of(settings),
-        progress=progress,
-        telemetry=telemetry,
-    )
-    return App(
-        settings=settings,
-        policy=policy,
-        clock=clock,
-        cluster=cluster,
-        transport=transport,
-        reader=reader,
-        owners=owners,
-        store=store,
-        outbox=outbox,
-        graph=graph,
-        runner=runner,
-        telemetry=telemetry,
-        other_daemon=other,
-    )
+
+
+async def _open_checkpoints(stack: AsyncExitStack, path: Path) -> AsyncSqliteSaver:
+    """Where threads are kept. The store leads: that a loss of power may cost the last of them is no loss."""
+    await make_write_ahead(path)
+    saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(path)))
+    await saver.conn.execute("PRAGMA synchronous = NORMAL")
+    return saver
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -91,7 +91,12 @@ class Settings(BaseSettings):
     alone: bool = Field(False, description="do not look who else works on this cluster")
     lease_namespace: str = Field("k8s-auto-fixer", description="namespace of the Lease that says who works here")
     store: Path = Field(default_factory=default_store, description="the state's SQLite file")
-    grace_seconds: float = Field(10.0, ge=0, description="how long a transient may last before it is looked at")
+    grace_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="how long a transient may last before it is looked at; what nobody here can repair and may pass by"
+        " itself is told to a person after 3 to 30 times as long, by its symptom",
+    )
     settle_seconds: float = Field(60.0, gt=0, description="how long well must last before it is believed")
     workers: int = Field(
         16,

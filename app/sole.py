@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -18,6 +18,7 @@ import structlog
 from tools.clock import Clock
 from tools.store import Store
 
+WAITING = "waits for the other worker: another process works on this store, and this one takes over when that ends"
 LOOK_SECONDS = 1.0  # real seconds between two tries to take over
 _DAEMON, _COMMAND = "run", "command"
 
@@ -31,8 +32,11 @@ def holder_name(*, daemon: bool) -> str:
 
 
 @asynccontextmanager
-async def sole_worker(store: Store, clock: Clock) -> AsyncIterator[None]:
-    """Be the one daemon of a store while the block runs; waits as long as another process is. Raises StoreError."""
+async def sole_worker(store: Store, clock: Clock, *, waits: Callable[[str], None] | None = None) -> AsyncIterator[None]:
+    """Be the one daemon of a store while the block runs; waits as long as another process is. Raises StoreError.
+
+    ``waits`` is told what for, if it has to.
+    """
     told = False
     while True:
         async with store.sole_worker() as alone:
@@ -45,16 +49,27 @@ async def sole_worker(store: Store, clock: Clock) -> AsyncIterator[None]:
         if not told:
             log.warning("store.in_use", store=str(store.path), hint="another daemon works on it; waiting until it ends")
             told = True
+            if waits is not None:
+                waits(WAITING)
         await clock.sleep(LOOK_SECONDS * clock.speed)
 
 
+async def free_the_dead(store: Store) -> int:
+    """Free the leases of processes that ran on this machine and do no more; how many. Raises StoreError.
+
+    For whoever has no claim: of a daemon elsewhere it is not known whether it lives.
+    """
+    return await store.release_leases_of([one for one in await store.lease_holders() if _has_died_here(one)])
+
+
 def _is_dead(holder: str) -> bool:
-    role, _, rest = holder.partition("/")
-    if role == _DAEMON:
-        return True
-    machine, _, rest = rest.partition("/")
-    number = rest.partition("/")[0]
-    return role == _COMMAND and machine == socket.gethostname() and number.isdigit() and not _runs(int(number))
+    return holder.partition("/")[0] == _DAEMON or _has_died_here(holder)
+
+
+def _has_died_here(holder: str) -> bool:
+    role, machine, number, *_ = (*holder.split("/"), "", "")
+    ours = role in (_DAEMON, _COMMAND) and machine == socket.gethostname()
+    return ours and number.isdigit() and not _runs(int(number))
 
 
 def _runs(number: int) -> bool:

@@ -21,6 +21,7 @@ from tools.telemetry import Telemetry
 
 BEAT_SECONDS = 5.0
 DEAD_SECONDS = 60.0  # without a beat: twelve missed ones are no busy moment
+STARTING = "starting"
 _SHOWN_CHANGES = (ChangeState.PREPARED, ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT)
 _SHOWN_INCIDENTS = (Status.OPEN, Status.WAITING, Status.HANDED_OVER)
 
@@ -65,14 +66,36 @@ class Heart:
         file.touch()
 
 
-def vitals_of(daemon: Daemon, store: Store, heart: Heart, telemetry: Telemetry) -> Vitals:
-    """What is asked of one daemon and its store."""
+class Signs:
+    """What a daemon answers from its first moment on: while there is none to ask yet, what it waits for."""
 
-    async def healthy() -> Answer:
-        since = heart.seconds_since
+    def __init__(self, heart: Heart, telemetry: Telemetry) -> None:
+        self._heart = heart
+        self._telemetry = telemetry
+        self._waits_for = STARTING
+        self._at_work: tuple[Daemon, Store] | None = None
+
+    def waits(self, what: str) -> None:
+        """Say what it waits for before it can work."""
+        self._waits_for = what
+
+    def attend(self, daemon: Daemon, store: Store) -> None:
+        """From now on there is a daemon to ask, and the store that it works on."""
+        self._at_work = daemon, store
+
+    @property
+    def vitals(self) -> Vitals:
+        """What is asked over HTTP."""
+        return Vitals(healthy=self._healthy, ready=self._ready, counts=self._counts, registry=self._telemetry.registry)
+
+    async def _healthy(self) -> Answer:
+        since = self._heart.seconds_since
         return since < DEAD_SECONDS, f"last heartbeat {since:.0f} s ago"
 
-    async def ready() -> Answer:
+    async def _ready(self) -> Answer:
+        if self._at_work is None:
+            return False, self._waits_for
+        daemon, store = self._at_work
         if not daemon.ready.is_set():
             return False, "not watching yet"
         try:
@@ -81,10 +104,8 @@ def vitals_of(daemon: Daemon, store: Store, heart: Heart, telemetry: Telemetry) 
             return False, "the store cannot be written; the log says why"
         return True, "watching"
 
-    async def counts() -> Mapping[str, Mapping[str, float]]:
-        return await stored(store)
-
-    return Vitals(healthy=healthy, ready=ready, counts=counts, registry=telemetry.registry)
+    async def _counts(self) -> Mapping[str, Mapping[str, float]]:
+        return await stored(self._at_work[1]) if self._at_work is not None else {}
 
 
 async def stored(store: Store) -> dict[str, dict[str, float]]:

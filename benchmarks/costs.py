@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from program import Program, program
-from reaction import PAUSE_SECONDS, daemon, resolved
+from reaction import resolved, unhindered
 from stage_apart import StageApart, stage_apart
 
 SMALL, LARGE, INCIDENTS = 100, 5_000, 10
@@ -42,12 +42,13 @@ async def _traffic(stage: StageApart) -> dict[str, float]:
     """Requests and bytes of one incident, from its break to its end, as the mean of several."""
     names = [f"cost{number:02}" for number in range(INCIDENTS)]
     await stage.ask("deploy", [*names, "first"])
-    async with daemon(stage.kubeconfig) as app:
-        await stage.ask("one_by_one", ["first"], PAUSE_SECONDS)
-        await resolved(app)
+    async with unhindered(stage.kubeconfig) as folder:
+        await stage.ask("one_by_one", ["first"])
+        await resolved(folder, 1)
         before = await stage.ask("traffic")
-        await stage.ask("one_by_one", names, PAUSE_SECONDS)
-        await resolved(app)
+        for number, name in enumerate(names, start=2):
+            await stage.ask("one_by_one", [name])
+            await resolved(folder, number)
         after = await stage.ask("traffic")
     return {f"{what}_per_incident": round((after[what] - before[what]) / INCIDENTS, 1) for what in after}
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-READY_SECONDS, STOP_SECONDS = 120.0, 15.0
+READY_SECONDS, STOP_SECONDS, VERIFY_SECONDS = 120.0, 15.0, 300.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _COMMAND = str(Path(sys.executable).with_name("k8s-auto-fixer"))
 _PREFIX = "K8S_AUTO_FIXER_"
@@ -99,7 +99,16 @@ async def program(folder: Path, kubeconfig: Mapping[str, Any], **settings: objec
             await process.wait()
 
 
-def stored(folder: Path, query: str) -> list[Any]:
+def stored(folder: Path, query: str, *, file: str = "store.sqlite") -> list[Any]:
     """The first row of a query on the program's store, read beside it."""
-    with closing(sqlite3.connect(f"file:{folder / 'store.sqlite'}?mode=ro", uri=True, timeout=10)) as connection:
+    with closing(sqlite3.connect(f"file:{folder / file}?mode=ro", uri=True, timeout=10)) as connection:
         return list(connection.execute(query).fetchone())
+
+
+async def audit_is_whole(folder: Path) -> bool:
+    """What ``k8s-auto-fixer audit verify`` says of the store."""
+    environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder)}
+    words = ("audit", "verify", "--store", str(folder / "store.sqlite"))
+    process = await asyncio.create_subprocess_exec(_COMMAND, *words, env=environment, stdout=DEVNULL)
+    async with asyncio.timeout(VERIFY_SECONDS):
+        return await process.wait() == 0

@@ -1,31 +1,61 @@
 """One way of reading a watch of Warning events, in a process of its own: ``raw``, ``typed`` or ``ours``.
 
-Called with the way, the server's port and how many events to read; says in one line of JSON how many seconds lay
-between the first event and the last, how much memory was resident then, and, for ours, what has become of the events.
+Called with the way; hears in one line of JSON where the server is and how many events to read from which version on.
+Says in another how many seconds lay between the first event and the last, how much memory was resident then, and, for
+ours, what has become of the events.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 from cluster_process import usage
 
-WATCH = "/api/v1/events?watch=true&fieldSelector=type%3DWarning&resourceVersion=1"
+WATCH = "/api/v1/events?watch=true&fieldSelector=type%3DWarning&resourceVersion="
 
 
-async def raw(server: str, events: int) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What to read. ``token`` and ``ca_file`` are empty where nobody asks for them."""
+
+    server: str
+    events: int
+    version: str
+    token: str = ""
+    ca_file: str = ""
+
+    @property
+    def kubeconfig(self) -> dict[str, Any]:
+        """How to reach the server."""
+        trusted = {"certificate-authority": self.ca_file} if self.ca_file else {}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "bench", "cluster": {"server": self.server, **trusted}}],
+            "users": [{"name": "bench", "user": {"token": self.token or "none-is-asked-for"}}],
+            "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+            "current-context": "bench",
+        }
+
+
+async def raw(asked: Asked) -> dict[str, Any]:
     """The limit: the lines of the stream, each parsed and thrown away."""
     import aiohttp
 
-    async with aiohttp.ClientSession() as session, session.get(server + WATCH) as response:
+    tls = ssl.create_default_context(cafile=asked.ca_file) if asked.ca_file else True
+    headers = {"Authorization": f"Bearer {asked.token}"}
+    url = asked.server + WATCH + asked.version
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers, ssl=tls) as response:
         rest, seen, started = b"", 0, 0.0
         async for chunk in response.content.iter_any():
             started = started or time.perf_counter()
@@ -33,21 +63,21 @@ async def raw(server: str, events: int) -> dict[str, Any]:
             for line in lines:
                 orjson.loads(line)
             seen += len(lines)
-            if seen >= events:
+            if seen >= asked.events:
                 break
         return {"seconds": time.perf_counter() - started}
 
 
-async def typed(server: str, events: int) -> dict[str, Any]:
+async def typed(asked: Asked) -> dict[str, Any]:
     """The loop that the official client's documentation shows, for one that does nothing with what it reads."""
     from kubernetes.aio import client, config, watch
 
     configuration = client.Configuration()
-    await config.load_kube_config_from_dict(kubeconfig(server), client_configuration=configuration)
+    await config.load_kube_config_from_dict(asked.kubeconfig, client_configuration=configuration)
     async with client.ApiClient(configuration) as api, watch.Watch() as watching:
         list_events = client.CoreV1Api(api).list_event_for_all_namespaces
-        found = watching.stream(list_events, field_selector="type=Warning", resource_version="1")
-        return {"seconds": await _seconds(found, events)}
+        found = watching.stream(list_events, field_selector="type=Warning", resource_version=asked.version)
+        return {"seconds": await _seconds(found, asked.events)}
 
 
 async def _seconds(found: AsyncIterator[Any], events: int) -> float:
@@ -58,7 +88,7 @@ async def _seconds(found: AsyncIterator[Any], events: int) -> float:
     return time.perf_counter() - started
 
 
-async def ours(server: str, events: int) -> dict[str, Any]:
+async def ours(asked: Asked) -> dict[str, Any]:
     """The daemon's own road: every event a Signal, its subject found, its incident written, its key queued."""
     from incidents.objects import ClusterId
     from incidents.policy import Mode, Policy
@@ -71,7 +101,7 @@ async def ours(server: str, events: int) -> dict[str, Any]:
     from tools.store.sqlite import open_store
 
     clock, queued = Clock(), set[str]()
-    transport = await connect(user_agent="benchmark", kubeconfig=kubeconfig(server))
+    transport = await connect(user_agent="benchmark", kubeconfig=asked.kubeconfig)
     reader = Reader(transport)
     with tempfile.TemporaryDirectory() as folder:
         async with open_store(Path(folder) / "store.sqlite", now=clock.now) as store:
@@ -86,17 +116,19 @@ async def ours(server: str, events: int) -> dict[str, Any]:
             intake = Intake(parts, monotonic=time.monotonic)
             writing = asyncio.create_task(intake.keep_writing())
             seen, started = 0, 0.0
-            async with aclosing(aiter(WarningEvents(reader))) as found:
+            watcher = WarningEvents(reader)
+            watcher._version = asked.version  # as after a list: what is measured is the stream
+            async with aclosing(aiter(watcher)) as found:
                 async for event in found:
                     started = started or time.perf_counter()
                     await intake.take(event)
                     seen += 1
-                    if seen == events:
+                    if seen == asked.events:
                         break
             await intake.write()
             seconds = time.perf_counter() - started
             writing.cancel()
-            incidents = await store.incidents(limit=events)
+            incidents = await store.incidents(limit=asked.events)
     await transport.aclose()
     return {
         "seconds": seconds,
@@ -107,23 +139,11 @@ async def ours(server: str, events: int) -> dict[str, Any]:
     }
 
 
-def kubeconfig(server: str) -> dict[str, Any]:
-    """How to reach the server, which asks for no token."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "bench", "cluster": {"server": server}}],
-        "users": [{"name": "bench", "user": {"token": "none-is-asked-for"}}],
-        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
-        "current-context": "bench",
-    }
+WAYS: dict[str, Callable[[Asked], Awaitable[dict[str, Any]]]] = {"raw": raw, "typed": typed, "ours": ours}
 
 
-WAYS: dict[str, Callable[[str, int], Awaitable[dict[str, Any]]]] = {"raw": raw, "typed": typed, "ours": ours}
-
-
-async def main(way: str, port: str, events: str) -> None:
-    found = await WAYS[way](f"http://127.0.0.1:{port}", int(events))
+async def main(way: str) -> None:
+    found = await WAYS[way](Asked(**orjson.loads(sys.stdin.readline())))
     print(orjson.dumps({**found, **usage()}).decode(), flush=True)
 
 
@@ -131,4 +151,4 @@ if __name__ == "__main__":
     from app.logs import configure_logging
 
     configure_logging(quiet=True)
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(sys.argv[1]))

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from churning import churn
+from churning import Churn
 from cluster_process import say
 from seeding import copies, deployment, far_node
 from storming import storm
@@ -33,8 +33,8 @@ SETUP_SECONDS, PATCH_SECONDS, LOOK_SECONDS = 120.0, 60.0, 0.1
 class Stage:
     """What can be done to the cluster."""
 
-    def __init__(self, cluster: EmbeddedCluster, admin: ApiClient, relay: Relay) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: EmbeddedCluster | None, admin: ApiClient, relay: Relay) -> None:
+        self._cluster = cluster  # None where a real API server is: what needs more than its API is not asked for
         self._admin = admin
         self._relay = relay
         self.commands: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -43,7 +43,9 @@ class Stage:
             "at_once": self.at_once,
             "traffic": self.traffic,
             "storm": self.storm,
-            "churn": self.churn,
+            "begin_churn": self.begin_churn,
+            "churned": self.churned,
+            "end_churn": self.end_churn,
         }
 
     async def deploy(self, names: list[str]) -> int:
@@ -59,11 +61,10 @@ class Stage:
                     return len(found)
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def one_by_one(self, names: list[str], pause_seconds: float) -> list[list[float | None]]:
-        """Break each a moment after the one before has been patched; when event and patch were seen."""
+    async def one_by_one(self, names: list[str]) -> list[list[float | None]]:
+        """Break each once the one before has been patched; when event and patch were seen."""
         for name in names:
             await self._break(name)
-            await asyncio.sleep(pause_seconds)  # the rollout of the repair is not to be part of the next reaction
         return self._seen(names)
 
     async def at_once(self, names: list[str]) -> list[list[float | None]]:
@@ -92,11 +93,23 @@ class Stage:
         """So many broken workloads appear, and so many warnings about them; how many were written."""
         return await asyncio.to_thread(storm, self._cluster, subjects, warnings)
 
-    async def churn(self, names: list[str], incidents: int, drop_seconds: float, store: str) -> dict[str, Any]:
-        """Break workloads again and again while watches are cut; see ``churning``."""
-        return await churn(
-            self._admin, self._relay, names, incidents=incidents, drop_seconds=drop_seconds, store=Path(store)
-        )
+    async def begin_churn(self, names: list[str], store: str) -> None:
+        """Break workloads again and again from now on while watches are cut; see ``churning``."""
+        self._churn = Churn(self._cluster, self._admin, self._relay, names, store=Path(store))
+        self._churning = asyncio.create_task(self._churn.run())
+
+    async def churned(self, drop_seconds: float) -> dict[str, Any]:
+        """What came of it so far; from now on the watches are cut about as often as said."""
+        if self._churning.done():
+            self._churning.result()
+        self._churn.drop_seconds = drop_seconds
+        return self._churn.told()
+
+    async def end_churn(self) -> dict[str, Any]:
+        """What came of it, once everything that was broken is repaired."""
+        self._churn.stop()
+        await self._churning
+        return self._churn.told()
 
 
 def main(nodes: int, speed: float, workloads: int) -> None:
@@ -111,11 +124,16 @@ async def _perform(cluster: EmbeddedCluster) -> None:
     relay = Relay(str(at.hostname), int(at.port or 80))
     connection = Connection(cluster.server, cluster.admin_token, user_agent="benchmark")
     async with ApiClient(connection) as admin, relay.serving() as port:
-        stage = Stage(cluster, admin, relay)
-        say(_through(cluster.kubeconfig(user="k8s-auto-fixer"), cluster.server, port))
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            command, *arguments = orjson.loads(line)
-            say(await stage.commands[command](*arguments))
+        kubeconfig = _through(cluster.kubeconfig(user="k8s-auto-fixer"), cluster.server, port)
+        await serve(Stage(cluster, admin, relay), kubeconfig)
+
+
+async def serve(stage: Stage, kubeconfig: dict[str, Any]) -> None:
+    """Say how the program reaches the cluster, then do what is asked until nothing more is."""
+    say(kubeconfig)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        command, *arguments = orjson.loads(line)
+        say(await stage.commands[command](*arguments))
 
 
 def _through(kubeconfig: dict[str, Any], server: str, port: int) -> dict[str, Any]:

@@ -6,14 +6,14 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 START_SECONDS, ANSWER_SECONDS, STOP_SECONDS, LINE_BYTES = 180.0, 900.0, 20.0, 2**22
-_PROGRAM = Path(__file__).with_name("stage.py")
+_EMBEDDED, _REAL = (Path(__file__).with_name(name) for name in ("stage.py", "real_stage.py"))
 
 
 class StageApart:
@@ -38,10 +38,19 @@ class StageApart:
         return orjson.loads(line)
 
 
-@asynccontextmanager
-async def stage_apart(*, nodes: int = 4, speed: float = 20.0, workloads: int = 0) -> AsyncIterator[StageApart]:
+def stage_apart(*, nodes: int = 4, speed: float = 20.0, workloads: int = 0) -> AbstractAsyncContextManager[StageApart]:
     """Start one, and end it with the block. ``speed`` is the cluster's; the program runs at 1."""
-    command = (sys.executable, str(_PROGRAM), str(nodes), str(speed), str(workloads))
+    return _started(str(_EMBEDDED), str(nodes), str(speed), str(workloads))
+
+
+def real_stage_apart() -> AbstractAsyncContextManager[StageApart]:
+    """The same on the real API server that the tests start. Its binaries must have been built."""
+    return _started(str(_REAL))
+
+
+@asynccontextmanager
+async def _started(*words: str) -> AsyncIterator[StageApart]:
+    command = (sys.executable, *words)
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES)
     try:
         stage = StageApart(process)

@@ -23,12 +23,7 @@ async def measure_storm(subjects: int = SUBJECTS, warnings: int = WARNINGS) -> d
         async with stage_apart(nodes=2, speed=4.0) as stage, program(folder, stage.kubeconfig, grace_seconds=1) as ours:
             before, started = ours.resident_mb, time.perf_counter()
             written = await stage.ask("storm", subjects, warnings)
-            async with asyncio.timeout(ALL_SECONDS):
-                while True:
-                    incidents, signals, unfinished = await asyncio.to_thread(stored, folder, _COUNTS)
-                    if incidents >= subjects and signals >= written and not unfinished:
-                        break
-                    await asyncio.sleep(LOOK_SECONDS)
+            incidents, signals = await _handed_over(folder, subjects, written)
             return {
                 "subjects": subjects,
                 "warnings": written,
@@ -40,3 +35,21 @@ async def measure_storm(subjects: int = SUBJECTS, warnings: int = WARNINGS) -> d
                 "resident_mb": ours.resident_mb,
                 "highest_mb": ours.highest_mb,
             }
+
+
+async def _handed_over(folder: Path, subjects: int, written: int) -> tuple[int, int]:
+    """Wait until as many incidents have been handed over; how many there are and what they have counted.
+
+    Raises RuntimeError with how far it has come where that takes too long.
+    """
+    incidents = signals = unfinished = 0
+    try:
+        async with asyncio.timeout(ALL_SECONDS):
+            while True:
+                incidents, signals, unfinished = await asyncio.to_thread(stored, folder, _COUNTS)
+                if incidents >= subjects and signals >= written and not unfinished:
+                    return incidents, signals
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError as error:
+        said = f"{incidents} incidents of {subjects}, {signals} warnings of {written}, {unfinished} still open"
+        raise RuntimeError(f"after {ALL_SECONDS:g} s: {said}") from error

@@ -5,8 +5,8 @@ A figure without a target is shown for whoever wants to compare it between two v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -52,12 +52,19 @@ def figures(results: dict[str, Any]) -> Iterator[Figure]:
     for name, part in (
         ("watching", _watching),
         ("reaction", _reaction),
+        ("real-watching", _real(_watching)),
+        ("real-reaction", _real(_reaction)),
         ("storm", _storm),
         ("costs", _costs),
         ("starting", _starting),
     ):
         if name in results:
             yield from part(results[name])
+
+
+def _real(part: Callable[[dict[str, Any]], Iterator[Figure]]) -> Callable[[dict[str, Any]], Iterator[Figure]]:
+    """The same figures of the real API server."""
+    return lambda found: (replace(figure, name=f"real API server: {figure.name}") for figure in part(found))
 
 
 def _watching(found: dict[str, Any]) -> Iterator[Figure]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,8 +25,9 @@ _WATCH = re.compile(rb"GET \S*/events\?\S*watch=true")
 class Relay:
     """Notes the first Warning event about each Deployment's pods and the first patch of it that is no dry run."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self._upstream = (host, port)
+        self._tls = tls  # towards the server; the program speaks to the relay without
         self._owners: dict[str, str] = {}
         self.events: dict[str, float] = {}
         self.patches: dict[str, float] = {}
@@ -53,13 +55,13 @@ class Relay:
             yield server.sockets[0].getsockname()[1]
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(*self._upstream)
+        there_reader, there_writer = await asyncio.open_connection(*self._upstream, ssl=self._tls)
         connection = _Connection(self, writer)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_pass_on(reader, there_writer, before=connection.asked, after=_nothing))
                 group.create_task(_pass_on(there_reader, writer, before=_nothing, after=connection.answered))
-        except* ConnectionError:
+        except* (ConnectionError, ssl.SSLError):
             pass  # one side has hung up: so does the other
         finally:
             self._watching.discard(writer)

@@ -21,6 +21,7 @@ from cli.failures import Exit, fail
 from cli.store_file import existing_store
 from incidents.changes import ChangeState
 from incidents.codec import to_json
+from incidents.decisions import DecisionKind
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Outcome, Round, Status
 from incidents.objects import ChangeId, IncidentId
@@ -41,7 +42,11 @@ _COLOURS = {
 }
 
 
-_TOLD = ("says", "because", "detail", "outcome", "title", "answer", "fate", "error", "change", "follows")
+_TOLD = (
+    *("says", "because", "detail", "summary", "outcome", "title", "answer", "fate", "error", "change", "request"),
+    *("subject", "follows"),
+)
+_DECIDED = frozenset(kind.value for kind in DecisionKind)  # steps of a person, whose name stands first
 
 
 @dataclass(frozen=True)
@@ -200,8 +205,13 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
 
 def _print_entry(record: TimelineEntry, console: Console) -> None:
     said = next((str(record.detail[key]) for key in _TOLD if record.detail.get(key)), "")
+    if (signal := record.detail.get("signal")) is not None:
+        said = f"{signal.get('reason')}: {signal.get('message')}"
+    if record.step in _DECIDED:
+        said = ": ".join(filter(None, (str(record.detail.get("by", "")), said)))
     line = plain_text((said.splitlines() or [""])[0][:100])
-    console.print(f"  {record.at:%H:%M:%S}  {record.step:<12} {line}", markup=False, highlight=False)
+    again = f"  ({record.count} times, last {record.last_at:%Y-%m-%d %H:%M:%S})" if record.last_at is not None else ""
+    console.print(f"  {record.at:%H:%M:%S}  {record.step:<12} {line}{again}", markup=False, highlight=False)
 
 
 def _print_evidence(evidence: Evidence, console: Console) -> None:

@@ -15,6 +15,7 @@ from graph.runner import InFlight, TryLater
 from incidents.decisions import RequestState
 from incidents.incident import Incident, Outcome, Status
 from incidents.objects import WORKLOADS, Kind, reference
+from incidents.policy import Mode
 from incidents.signals import Source
 from tools.cluster.errors import NotFound
 from tools.scrub import plain_text
@@ -31,10 +32,14 @@ async def fix_workload(settings: Settings, workload: str, namespace: str) -> int
 
     async with open_app(settings, progress=show) as app:
         incident = await _open(app, kind, namespace, name)
+        if incident.status is Status.WAITING and not app.policy.mode.acts:
+            await print_case(app.store, incident.id, Console())  # to run it would end the question as unanswered
+            await _what_next(app, incident, workload, namespace)
+            return Exit.NOT_REPAIRED
         try:
             ended = await app.runner.run(incident)
         except InFlight as error:
-            raise fail(str(error), Exit.NOT_REPAIRED) from None
+            raise fail(f"{error}{await _held(app, incident)}", Exit.NOT_REPAIRED) from None
         except TryLater as error:
             raise fail(str(error), Exit.UNREACHABLE) from None
         await print_case(app.store, ended.id, Console())
@@ -49,8 +54,17 @@ async def _what_next(app: App, incident: Incident, workload: str, namespace: str
     for request in await app.store.requests_of(incident.id) if incident.status is Status.WAITING else ():
         if request.state is RequestState.OPEN:
             say(f"\nWaits for a person; to approve exactly this: {commands_of(app.settings).approve(request.id)}")
-            again = commands_of(app.settings).spoken("fix", workload, "-n", namespace, "--mode", app.policy.mode.value)
+            mode = app.policy.mode if app.policy.mode.acts else Mode.APPROVE
+            again = commands_of(app.settings).spoken("fix", workload, "-n", namespace, "--mode", mode.value)
             say(f"Then, if no daemon runs on this store: {again}")
+
+
+async def _held(app: App, incident: Incident) -> str:
+    """Who has the subject, and until when: a process that has died on this machine has been passed over already."""
+    lease = await app.store.lease(incident.subject.lease)
+    if lease is None:
+        return "; it has just been given back: try again"
+    return f": {lease.holder} holds it for {lease.seconds_left:.0f} s more, and longer only if it lives; try again then"
 
 
 def _target(workload: str) -> tuple[Kind, str]:

@@ -9,11 +9,12 @@ from contextlib import AsyncExitStack, contextmanager
 
 import structlog
 
-from app.composition import App, open_app
+from app.composition import open_app
 from app.settings import Settings
-from app.vitals import Heart, vitals_of
+from app.vitals import Heart, Signs
 from scraper.daemon import Daemon
 from server.health import serving
+from tools.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -26,9 +27,13 @@ async def run_daemon(settings: Settings) -> None:
     stop = _Stop()
     with _told_by_signals(stop):
         try:
-            async with open_app(settings, hold_lease=True) as app, AsyncExitStack() as stack:
+            async with AsyncExitStack() as stack:
+                telemetry = Telemetry()
+                signs = await _show_life(stack, settings, telemetry)
+                opening = open_app(settings, hold_lease=True, telemetry=telemetry, waits=signs.waits)
+                app = await stack.enter_async_context(opening)
                 daemon = app.daemon()
-                await _show_life(stack, settings, app, daemon)
+                signs.attend(daemon, app.store)
                 stop.drains(daemon)
                 await daemon.run()
         except asyncio.CancelledError:
@@ -69,10 +74,12 @@ def _told_by_signals(stop: _Stop) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _show_life(stack: AsyncExitStack, settings: Settings, app: App, daemon: Daemon) -> None:
+async def _show_life(stack: AsyncExitStack, settings: Settings, telemetry: Telemetry) -> Signs:
+    """Answer probes from the first moment on: one that waits for another worker is alive, and says why it waits."""
     heart = Heart(settings.heartbeat_file)
+    signs = Signs(heart, telemetry)
     await stack.enter_async_context(heart.beating())
     if settings.listen is not None:
-        vitals = vitals_of(daemon, app.store, heart, app.telemetry)
-        address = await stack.enter_async_context(serving(settings.listen, vitals))
+        address = await stack.enter_async_context(serving(settings.listen, signs.vitals))
         log.info("health.serving", address=address)
+    return signs

@@ -15,7 +15,7 @@ from cli.store_file import existing_store
 from incidents.codec import to_json
 from tools.clock import Clock
 from tools.store import Store
-from tools.store.audit import broken_links
+from tools.store.audit import broken_links, cut_off
 from tools.store.records import AuditRecord
 
 FOLLOW_SECONDS = 1.0
@@ -37,19 +37,23 @@ async def show_trail(path: Path, *, after: int, follow: bool) -> None:
 
 async def verify_trail(path: Path) -> int:
     """Say whether the chain holds; the exit code. Raises StoreError."""
-    console, count, last = Console(highlight=False), 0, None
+    console, count, last, written_last = Console(highlight=False), 0, None, None
     broken = []
     async with existing_store(path) as store:
+        head = await store.audit_head()  # first: a daemon may write more meanwhile
         async for record in _records(store, 0):
             broken += list(broken_links([record], after=last))
             last, count = record, count + 1
+            written_last = record if head is not None and record.sequence == head.sequence else written_last
+    missing = cut_off(head, written_last, last=last.sequence if last is not None else 0)
+    broken += [missing] if missing is not None else []
     for link in broken:
         console.print(f"record {link.sequence}: {link.reason}", markup=False)
     if broken:
         console.print(f"[red]broken[/] at {len(broken)} of {count} records of {path}")
         return Exit.AUDIT_BROKEN
-    head = f", the last one has the hash {last.hash}" if last is not None else ""
-    console.print(f"[green]whole[/]: {count} records{head}", soft_wrap=True)
+    shown = f", the last one has the hash {last.hash}" if last is not None else ""
+    console.print(f"[green]whole[/]: {count} records{shown}", soft_wrap=True)
     return Exit.OK
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from contextlib import AsyncExitStack
 
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.settings import Settings
+from app.sole import free_the_dead, holder_name
 from app.version import USER_AGENT
 from cli.failures import Exit, fail
 from cli.speaking import decided_in, say, the_one, who
@@ -32,6 +32,7 @@ async def undo_change(settings: Settings, change: str, *, despite_kill_switch: b
         store = await stack.enter_async_context(decided_in(settings, *words))
         listed = [(one.id, one) for one in await store.changes_in(*ChangeState)]
         found = await the_one(listed, change, kind="change", store=store, settings=settings, words=words)
+        await free_the_dead(store)
         remediation = await _remediation(stack, settings, store, found)
         try:
             await remediation.take_back(found, by=by, despite_kill_switch=despite_kill_switch)
@@ -67,7 +68,7 @@ async def _remediation(stack: AsyncExitStack, settings: Settings, store: Store, 
         policy=Policy(mode=settings.mode),
         clock=Clock(),
         settle_seconds=settings.settle_seconds,
-        holder=f"undo/{uuid.uuid4().hex[:8]}",
+        holder=holder_name(daemon=False),
     )
 
 

@@ -70,14 +70,16 @@ class Collector:
         good: frozenset[str],
         beside: Sequence[ObjectRef] = (),
         explained: Sequence[Subject] = (),
+        reading: Snapshot | None = None,
     ) -> Evidence:
         """Read everything a decision usually needs. ``good``: digests of revisions recorded as well.
 
-        ``beside``: what the signals were about; ``explained``: the subjects whose trouble this one causes.
+        ``beside``: what the signals were about; ``explained``: the subjects whose trouble this one causes;
+        ``reading``: the state, where somebody has read it just now.
 
         Raises SubjectGone, and ClusterError when the subject itself cannot be read.
         """
-        snapshot = await read_snapshot(self._reader, subject.ref, now=self._now(), beside=beside)
+        snapshot = reading or await read_snapshot(self._reader, subject.ref, now=self._now(), beside=beside)
         if snapshot is None:
             raise SubjectGone(str(subject))
         health = with_effects(assess(snapshot, self._now(), self._speed), subject.kind, explained)

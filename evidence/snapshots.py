@@ -17,14 +17,25 @@ from incidents.snapshot import Snapshot
 from incidents.subjects import owns
 from tools.cluster.reader import Reader
 
-__all__ = ["WITH_PODS_BY_SELECTOR", "owned_replica_sets", "read_incident", "read_snapshot", "selector_text"]
+__all__ = [
+    "WITH_PODS_BY_SELECTOR",
+    "owned_replica_sets",
+    "read_incident",
+    "read_snapshot",
+    "selector_text",
+    "signalled",
+]
 WITH_PODS_BY_SELECTOR = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job"})
 
 
 async def read_incident(reader: Reader, incident: Incident, *, now: datetime) -> Snapshot | None:
     """An incident's subject, with the claims and autoscalers that its signals were about. Raises ClusterError."""
-    about = dict.fromkeys((incident.first_signal.about, incident.last_signal.about))
-    return await read_snapshot(reader, incident.subject.ref, now=now, beside=tuple(about))
+    return await read_snapshot(reader, incident.subject.ref, now=now, beside=signalled(incident))
+
+
+def signalled(incident: Incident) -> tuple[ObjectRef, ...]:
+    """What an incident's first and last signals were about."""
+    return tuple(dict.fromkeys((incident.first_signal.about, incident.last_signal.about)))
 
 
 async def read_snapshot(

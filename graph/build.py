@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,10 +18,12 @@ from agents.researcher import Researcher
 from agents.standing import Agent
 from agents.supervisor import Supervisor
 from evidence.collector import Collector
+from evidence.readings import Readings
 from graph.ending import Ending
 from graph.nodes import fixing, supervising, working
 from graph.observe import Observe
 from graph.state import State
+from incidents.patience import Patience
 from remediation import Remediation
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
@@ -44,6 +46,8 @@ class Parts:
     coder: Coder
     help_seeker: HelpSeeker
     now: Callable[[], datetime]
+    patience: Patience = field(default_factory=Patience)
+    readings: Readings | None = None  # from grace to the run that follows; None where nothing comes before a run
 
 
 def build_graph(
@@ -58,6 +62,8 @@ def build_graph(
         collector=parts.collector,
         rounds=parts.remediation.policy.bounds.rounds,
         now=parts.now,
+        patience=parts.patience,
+        readings=parts.readings,
     )
     graph = StateGraph(State)
     graph.add_node("Observe", observe)
@@ -75,5 +81,5 @@ def build_graph(
     return graph.compile(checkpointer=checkpointer, name="k8s-auto-fixer")
 
 
-def _next(state: State) -> str:
+async def _next(state: State) -> str:  # LangGraph would run a plain function in a thread of its own
     return state["next"]

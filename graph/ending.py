@@ -46,7 +46,13 @@ class Ending:
 
     async def _park(self, standing: Standing, until: datetime) -> None:
         """Nobody is told: it is taken up again by itself, and its round has not been used."""
-        incident = await self._save(standing, status=Status.OPEN, parked_until=until, summary=standing.summary)
+        incident = await self._save(
+            standing,
+            status=Status.OPEN,
+            parked_until=until,
+            waited_out=standing.waited_out,
+            summary=standing.summary,
+        )
         await self._store.note(incident.id, "parked", until=until, because=standing.summary)
         log.info("incident.parked", incident=incident.id, until=until.isoformat(), because=standing.summary)
 

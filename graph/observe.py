@@ -6,6 +6,7 @@ read again; what the playbooks say rests on that reading alone.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,15 +18,19 @@ from langchain_core.messages import HumanMessage
 
 from evidence.collector import Collector, SubjectGone
 from evidence.effects import explained_by
+from evidence.readings import Readings
 from evidence.redaction import mask_text
+from evidence.snapshots import signalled
 from graph.state import State, opening, said
 from incidents.changes import Change, ChangeState
 from incidents.codec import to_json
 from incidents.decisions import rounds_allowed
 from incidents.evidence import Evidence
+from incidents.health import Health
 from incidents.health import State as HealthState
 from incidents.incident import Incident, Outcome, Round, Status
 from incidents.objects import IncidentId, ObjectRef, Uid, reference
+from incidents.patience import Patience
 from incidents.proposals import Needs, Opinion, Silent
 from incidents.signals import Signal, Source
 from incidents.symptoms import symptom_of
@@ -40,6 +45,7 @@ WORDS_LEASE_SECONDS = 900.0  # longer than three verifications of an ordinary wo
 MORE_READINGS = 3  # how often playbooks may ask for more
 
 _MADE = frozenset({ChangeState.APPLIED, ChangeState.VERIFIED, ChangeState.KEPT, ChangeState.UNDONE})
+_ON_ITS_WAY = frozenset({ChangeState.SENT, ChangeState.APPLIED})
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +62,8 @@ class Observe:
         collector: Collector,
         rounds: int,
         now: Callable[[], datetime],
+        patience: Patience,
+        readings: Readings | None = None,
     ) -> None:
         self._reader = reader
         self._owners = owners
@@ -63,6 +71,8 @@ class Observe:
         self._collector = collector
         self._rounds = rounds
         self._now = now
+        self._patience = patience
+        self._readings = readings or Readings(now)
 
     async def __call__(self, state: State) -> dict[str, Any]:
         """Read the world and say what it looks like."""
@@ -120,38 +130,71 @@ class Observe:
     # --- what it looks like
 
     async def _look(self, incident: Incident, *, first: bool) -> dict[str, Any]:
-        good = await self._store.good_revisions(incident.subject)
-        explained = [one.subject for one in await explained_by(self._store, incident)]
-        about = (incident.first_signal.about, incident.last_signal.about)
-        evidence = await self._collector.collect(
-            incident.subject, good=good, beside=tuple(dict.fromkeys(about)), explained=explained
+        evidence = await self._collected(incident)
+        changes, known, decisions = await asyncio.gather(
+            self._store.changes(incident.id), self._store.rounds(incident.id), self._store.decisions(incident.id)
         )
-        changes = await self._store.changes(incident.id)
-        rounds = await self._caught_up(incident, changes)
-        if evidence.health.state is not HealthState.FAILING and not any(change.stands for change in changes):
+        rounds = await self._caught_up(incident, changes, known)
+        stands = any(change.stands for change in changes)
+        if evidence.health.state is not HealthState.FAILING and not stands and not self._drags_on(incident, evidence):
             verified = any(change.state is ChangeState.VERIFIED for change in changes)
             return await self._not_failing(incident, evidence, rounds, first=first, verified=verified)
         number = len(rounds) + (0 if rounds and not rounds[-1].tried else 1)
         if _unverified(rounds):
             answer: Silent | Opinion = Silent("what was changed has not been verified yet")
-            await self._store.save_evidence(incident.id, number, evidence)
+            begun = None
         else:
             answer, evidence = await self._ask_playbooks(evidence, rounds)
-            await self._store.save_evidence(incident.id, number, evidence)
-            if number <= rounds_allowed(await self._store.decisions(incident.id), self._rounds):
-                rounds = [*rounds[: number - 1], _round(number, answer)]
-                await self._store.save_round(incident.id, rounds[-1])
+            begun = _round(number, answer) if number <= rounds_allowed(decisions, self._rounds) else None
+            rounds = [*rounds[: number - 1], begun] if begun is not None else rounds
         text = _describe(evidence, answer)
-        await self._store.note(incident.id, "observed", round=number, health=evidence.health, says=text)
+        said_of = {"round": number, "health": evidence.health, "says": text}
+        await self._store.save_observation(incident.id, number, evidence, entry=begun, detail=said_of)
         log.info("incident.observed", incident=incident.id, subject=str(incident.subject), round=number)
         message = opening(text) if first else said("Observe", text)
-        return {**_view(incident, rounds, evidence), "messages": [message]}
+        view = {**_view(incident, rounds, evidence), "messages": [message]}
+        until = self._patience.until(incident, evidence.health)
+        if isinstance(answer, Opinion) or stands or any(entry.tried for entry in rounds) or self._now() >= until:
+            return view
+        return {**view, "outcome": self._waited(incident, evidence.health, until)}
 
-    async def _caught_up(self, incident: Incident, changes: Sequence[Change]) -> list[Round]:
+    def _waited(self, incident: Incident, health: Health, until: datetime) -> dict[str, Any]:
+        """Nobody is told before ``until``; it is looked at again before that, and when another symptom is told of."""
+        # With those that were known before: two that take turns do not have it looked at each time.
+        known = {*health.symptoms, incident.last_signal.symptom, *incident.waited_out}
+        return {
+            "parked_until": self._patience.next_look(until, self._now()).isoformat(),
+            "waited_out": sorted(symptom.value for symptom in known),
+            "summary": f"nobody is told of {', '.join(sorted(health.symptoms))} before {until:%H:%M:%S} UTC:"
+            " it may pass by itself",
+        }
+
+    def _drags_on(self, incident: Incident, evidence: Evidence) -> bool:
+        """Whether it is still starting, and has been for longer than any start takes: a person has to see it."""
+        starting = evidence.health.state is HealthState.STARTING
+        return starting and self._patience.start_is_over(incident, evidence.snapshot.workload, self._now())
+
+    async def _collected(self, incident: Incident) -> Evidence:
+        """The evidence; the state in it is grace's reading where a run begins with one, and read anew where not."""
+        good, explained = await asyncio.gather(
+            self._store.good_revisions(incident.subject), explained_by(self._store, incident)
+        )
+        return await self._collector.collect(
+            incident.subject,
+            good=good,
+            beside=signalled(incident),
+            explained=[one.subject for one in explained],
+            reading=self._readings.take(incident),
+        )
+
+    async def _caught_up(self, incident: Incident, changes: Sequence[Change], known: Sequence[Round]) -> list[Round]:
         """The rounds, with what the store knows of their changes: a crash may have come between the two."""
         rounds = []
-        for entry in await self._store.rounds(incident.id):
+        for entry in known:
             made = next((one for one in changes if one.round == entry.number and one.state in _MADE), None)
+            if made is None and any(one.round == entry.number and one.state is ChangeState.SENT for one in changes):
+                rounds.append(msgspec.structs.replace(entry, change_state=ChangeState.SENT))  # AutoFixer looks it up
+                continue
             caught_up = entry
             if made is not None:
                 caught_up = msgspec.structs.replace(
@@ -176,8 +219,9 @@ class Observe:
     ) -> dict[str, Any]:
         health = evidence.health
         text = f"{incident.subject} is {health.state}: {health.ready} of {health.desired} ready, nothing fails"
-        await self._store.save_evidence(incident.id, len(rounds) + 1, evidence)
-        await self._store.note(incident.id, "observed", health=health, says=text)
+        await self._store.save_observation(
+            incident.id, len(rounds) + 1, evidence, detail={"health": health, "says": text}
+        )
         ended = Outcome.RESOLVED if verified else Outcome.SUPPRESSED  # a crash came before that was written down
         outcome = {"outcome": ended.value, "summary": text}
         message = opening(text) if first else said("Observe", text)
@@ -212,8 +256,8 @@ def _continues(state: State, incident: Incident) -> bool:
 
 
 def _unverified(rounds: Sequence[Round]) -> bool:
-    """Whether a change still has to be judged: until then there is nothing to propose."""
-    return any(entry.change_state is ChangeState.APPLIED and entry.verification is None for entry in rounds)
+    """Whether a change still has to be judged, or looked up: until then there is nothing to propose."""
+    return any(entry.change_state in _ON_ITS_WAY and entry.verification is None for entry in rounds)
 
 
 def _round(number: int, answer: Silent | Opinion) -> Round:

@@ -7,15 +7,18 @@ the same store. LangGraph gives no lock on a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 import msgspec
 import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Durability
 
 from agents.commands import Commands
 from agents.help_seeker import handed_over_key, told_undo
@@ -45,7 +48,7 @@ class TryLater(Exception):
 
 
 class Runner:
-    """Runs incidents through the graph."""
+    """Runs incidents through the graph. ``counts_usage``: a model is asked, and a crash may not reset its budget."""
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Runner:
         commands: Commands | None = None,
         progress: Progress | None = None,
         telemetry: Telemetry | None = None,
+        counts_usage: bool = True,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -67,6 +71,7 @@ class Runner:
         self._commands = commands or Commands()
         self._progress = progress
         self._telemetry = telemetry or Telemetry()
+        self._durability: Durability = "async" if counts_usage else "exit"
 
     async def run(self, incident: Incident) -> Incident:
         """Work on one incident until FINISH, and answer how it stands then.
@@ -77,7 +82,8 @@ class Runner:
             try:
                 with self._telemetry.run_seconds.time():
                     await self._stream(incident)
-            except (Busy, Unreachable, Unauthorized, StoreError) as error:
+            except (Busy, Unreachable, Unauthorized, StoreError, sqlite3.OperationalError) as error:
+                # The last is of the checkpoints' file, full or locked for a while; nothing in it decides anything.
                 raise TryLater(str(error)) from error
             except Exception as error:
                 log.exception("incident.run_failed", incident=incident.id)
@@ -90,9 +96,10 @@ class Runner:
         config: RunnableConfig = {"configurable": {"thread_id": incident.id}, "recursion_limit": HOPS}
         used = await self._emptied(config)
         start = cast("State", {"incident": {"id": incident.id}, "outcome": None, "usage": used})
-        # Checkpoints are written beside the next node: every run begins at Observe, and what must outlive a crash is
-        # in the store before a node answers.
-        async for update in self._graph.astream(start, config, stream_mode="updates", durability="async"):
+        # Every run begins at Observe, and what must outlive a crash is in the store before a node answers. What has
+        # been used up of the budget is in checkpoints alone: they are written beside the next node where a model
+        # uses any, and one at the end of the run where none does.
+        async for update in self._graph.astream(start, config, stream_mode="updates", durability=self._durability):
             for node, change in update.items():
                 self._tell(incident, node, change)
 
@@ -105,17 +112,36 @@ class Runner:
         saver = self._graph.checkpointer
         if not isinstance(saver, BaseCheckpointSaver):
             return {}
-        values = (await self._graph.aget_state(config)).values
+        thread = config["configurable"]["thread_id"]
+        try:
+            values = (await self._graph.aget_state(config)).values
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever another version has left: nothing is needed of it but a count
+            log.warning("thread.unreadable", incident=thread, because=f"{type(error).__name__}: {error}"[:200])
+            await saver.adelete_thread(thread)
+            return {}
         if values:
-            await saver.adelete_thread(config["configurable"]["thread_id"])
+            await saver.adelete_thread(thread)
         return dict(values.get("usage") or {})
 
     async def forget(self, incidents: Sequence[IncidentId]) -> None:
-        """Delete the threads of incidents that the store has forgotten."""
+        """Delete the threads of incidents that the store has forgotten. Raises StoreError when that cannot be done."""
         saver = self._graph.checkpointer
         if isinstance(saver, BaseCheckpointSaver):
-            for incident in incidents:
-                await saver.adelete_thread(incident)
+            with _as_of_the_store():
+                for incident in incidents:
+                    await saver.adelete_thread(incident)
+
+    async def forget_lost(self) -> None:
+        """The same for incidents that it forgot before a kill: the two are files of their own. Raises StoreError."""
+        saver = self._graph.checkpointer
+        if not isinstance(saver, AsyncSqliteSaver):
+            return
+        with _as_of_the_store():
+            async with saver.lock, saver.conn.execute("SELECT DISTINCT thread_id FROM checkpoints") as found:
+                threads = [IncidentId(str(row[0])) for row in await found.fetchall()]
+        await self.forget([thread for thread in threads if await self._store.incident(thread) is None])
 
     def _tell(self, incident: Incident, node: str, change: Any) -> None:
         messages = (change or {}).get("messages") or () if isinstance(change, dict) else ()
@@ -171,3 +197,12 @@ class Runner:
 
 def _stands(commands: tuple[str, ...]) -> Section:
     return Section(heading="These changes stand unverified; to undo them", lines=commands, verbatim=True)
+
+
+@contextmanager
+def _as_of_the_store() -> Iterator[None]:
+    """The checkpoints' file, full, locked or damaged: to whoever prunes it is one more file of the state."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"the checkpoints: {error}") from error

@@ -11,6 +11,7 @@ from langgraph.graph.message import add_messages
 from agents.standing import Agent, Saying, Standing
 from incidents.codec import from_json
 from incidents.incident import Incident, Outcome, Round
+from incidents.symptoms import Symptom
 
 
 class State(TypedDict, total=False):
@@ -20,8 +21,8 @@ class State(TypedDict, total=False):
     next: str  # Supervisor: who works next
     incident: dict[str, Any]  # Observe: the incident, and whether it has logs
     rounds: list[dict[str, Any]]  # Observe and AutoFixer: the rounds so far
-    # AutoFixer, HelpSeeker, Observe: {"outcome": ..., "summary": ...}; AutoFixer alone: {"parked_until": ...} or
-    # {"request": ...}, which end the run and not the work
+    # AutoFixer, HelpSeeker, Observe: {"outcome": ..., "summary": ...}; AutoFixer, Observe: {"parked_until": ...}, and
+    # Observe {"waited_out": [...]} with it; AutoFixer alone: {"request": ...}. The last two end the run, not the work
     outcome: dict[str, Any] | None
     usage: dict[str, int]  # Supervisor: model calls and tokens
 
@@ -46,6 +47,7 @@ def standing_of(state: State) -> Standing:
         ),
         outcome=Outcome(outcome["outcome"]) if "outcome" in outcome else None,
         parked_until=datetime.fromisoformat(outcome["parked_until"]) if "parked_until" in outcome else None,
+        waited_out=tuple(Symptom(symptom) for symptom in outcome.get("waited_out", ())),
         request=str(outcome.get("request", "")),
         summary=str(outcome.get("summary", "")),
         has_logs=bool(state["incident"].get("has_logs")),

@@ -18,6 +18,8 @@ from incidents.objects import WORKLOADS, Manifest
 from incidents.pod_health import (
     Finding,
     container_statuses,
+    ended_at,
+    eviction_findings,
     is_steady,
     pod_findings,
     restarts,
@@ -36,6 +38,7 @@ __all__ = [
     "State",
     "assess",
     "container_statuses",
+    "ended_at",
     "is_steady",
     "pod_findings",
     "restarts",
@@ -81,6 +84,7 @@ def assess(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Health:
         *_workload_findings(snapshot.workload),
         *_replica_set_findings(snapshot),
         *(finding for pod in snapshot.current_pods for finding in pod_findings(pod, now, speed)),
+        *eviction_findings(snapshot, now, speed),
         *around,
     )
     ready, desired, until = snapshot.ready, snapshot.desired, None

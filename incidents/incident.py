@@ -13,6 +13,7 @@ from incidents.policy import Verdict
 from incidents.proposals import Diagnosis, Proposal
 from incidents.signals import Signal
 from incidents.subjects import Subject
+from incidents.symptoms import Symptom
 
 
 class Status(StrEnum):
@@ -81,8 +82,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     ``spec`` is the subject's ``spec_digest`` when a person was asked or the incident was handed over.
     ``rests_on`` is a digest of what else its case rests on, taken after that.
-    ``parked_until``: guardrails deferred the change; nothing is tried before that moment. ``caused_by`` names the
-    incident that explains this one. ``reminded_at``: when a person was last told of it.
+    ``parked_until``: guardrails deferred the change, or what fails may pass by itself; nothing is tried before that
+    moment. ``waited_out``: the symptoms that may, empty where guardrails deferred. ``caused_by`` names the incident
+    that explains this one. ``reminded_at``: when a person was last told of it.
     """
 
     id: IncidentId
@@ -100,14 +102,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     follows: IncidentId | None = None
     caused_by: IncidentId | None = None
     parked_until: datetime | None = None
+    waited_out: tuple[Symptom, ...] = ()
     reminded_at: datetime | None = None
 
     def parked_seconds(self, now: datetime, *, longest: float) -> float:
         """How much longer it is deferred; 0 if it is not.
 
-        A moment further off than the ``longest`` deferral, in seconds, was set by a clock that was wrong.
+        A moment further off than the ``longest`` deferral, in seconds, was set by a clock that was wrong. What is
+        waited out is waited for no longer once a signal names another symptom.
         """
         if self.status is not Status.OPEN or self.parked_until is None:
+            return 0.0
+        if self.waited_out and self.last_signal.symptom not in self.waited_out:
             return 0.0
         seconds = (self.parked_until - now).total_seconds()
         return seconds if 0 < seconds <= longest else 0.0

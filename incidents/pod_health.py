@@ -18,6 +18,8 @@ from incidents.symptoms import Symptom
 
 RESTART_MEMORY_SECONDS = 600  # the kubelet forgets a crash back-off after ten minutes of running
 FLAPPING_RESTARTS = 2  # one restart is a transient; two within the memory are a pattern
+EVICTIONS = 3  # of each pod that is wanted: one goes with a full node, the third in a row is the workload's own doing
+EVICTION_MEMORY_SECONDS = 3600  # the disk or memory that a program fills up takes it a while
 INIT_SECONDS = 600  # an init container may take as long as a Deployment may take to make progress
 
 _WAITING: dict[str, Symptom] = {
@@ -79,6 +81,28 @@ def _hanging(pod: Manifest, now: datetime, speed: float) -> Iterator[Finding]:
         if now - since > timedelta(seconds=INIT_SECONDS / speed):
             detail = f"the init container has been running since {since:%Y-%m-%dT%H:%M:%SZ}"
             yield Finding(Symptom.INIT_HANGING, detail, pod["metadata"]["name"], container.get("name", ""))
+
+
+def eviction_findings(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Iterator[Finding]:
+    """A workload whose pods are evicted again and again, however well the present ones may be.
+
+    Known by the pods that were left behind. A StatefulSet's and a DaemonSet's controller clears those away.
+    """
+    since = now - timedelta(seconds=EVICTION_MEMORY_SECONDS / speed)
+    evicted = [pod for pod in snapshot.current_failed_pods if pod["status"].get("reason") == "Evicted"]
+    late = [pod for pod in evicted if (moment := ended_at(pod)) is not None and moment > since]
+    if len(late) >= EVICTIONS * max(1, snapshot.desired):
+        last = max(late, key=lambda pod: str(ended_at(pod)))
+        said = clean(last["status"].get("message") or "", 200)
+        detail = f"{len(late)} pods were evicted within the hour: {said}"
+        yield Finding(Symptom.EVICTED, detail, last["metadata"]["name"])
+
+
+def ended_at(pod: Manifest) -> datetime | None:
+    """When a pod has ended, as far as its containers tell; else when it was made."""
+    ends = [(status.get("state") or {}).get("terminated") or {} for status in container_statuses(pod)]
+    moments = [timestamp(end.get("finishedAt")) for end in ends] + [timestamp(pod["metadata"].get("creationTimestamp"))]
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def steady(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> int:

@@ -50,11 +50,12 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
     breaker_undone: int = 3  # incidents whose changes were undone within the window before nothing new is begun
     breaker: float = 3600.0  # how far back they count, and how long it stays open after the last
     request: float = 86_400.0  # how long a person may take to decide
+    spread: float = 120.0  # over so long those are spread who wait for one moment, so that they do not come at once
     switched: float = 600.0  # when what a switch without an end has parked is looked at again at the latest
 
     def at(self, speed: float) -> Windows:
         """The same limits on a cluster whose durations are divided by ``speed``."""
-        spans = ("cooldown", "same_field", "hour", "breaker", "request", "switched")
+        spans = ("cooldown", "same_field", "hour", "breaker", "request", "spread", "switched")
         return msgspec.structs.replace(self, **{name: getattr(self, name) / speed for name in spans})
 
     @property
@@ -65,7 +66,7 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def longest_deferral(self) -> float:
         """How long the guardrails put a change off at most, before they are asked again."""
-        return max(self.cooldown, self.hour, self.breaker, self.switched)
+        return max(self.cooldown, self.hour + self.spread, self.breaker + self.spread, self.switched)
 
 
 # Pointer patterns a change's leaf diff may touch, by kind: `*` stands for one segment, `**` for the rest.

@@ -87,6 +87,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             return self.live_pods  # its present template is for later: those that serve are what there is
         return tuple(self.pods_of(current)) if current is not None else ()
 
+    @property
+    def current_failed_pods(self) -> tuple[dict[str, Any], ...]:
+        """The pods of the present spec that have failed for good and were replaced."""
+        failed = [
+            pod
+            for pod in self.pods
+            if not pod["metadata"].get("deletionTimestamp") and pod.get("status", {}).get("phase") == "Failed"
+        ]
+        if self.workload.get("kind") != DEPLOYMENT.kind:
+            return () if self.workload.get("kind") == "Pod" else tuple(failed)
+        current = self.current_replica_set
+        uid = current["metadata"]["uid"] if current is not None else None
+        return tuple(pod for pod in failed if (controller_of(pod) or {}).get("uid") == uid)
+
 
 def is_ready(pod: Manifest) -> bool:
     """Whether the pod's Ready condition is True."""

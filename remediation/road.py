@@ -207,8 +207,13 @@ class Remediation:
         return change, verification
 
     async def look_up_sent(self, incident: Incident) -> None:
-        """Decide the fate of changes that were sent and never answered for. Raises FateUnknown while it cannot be."""
+        """Decide the fate of changes that were sent and never answered for, as at a start (``recover``).
+
+        Whoever calls this holds the incident: nobody else is just making one. Raises FateUnknown while it cannot be.
+        """
         for change in await self._store.changes(incident.id):
+            if change.state is ChangeState.PREPARED:  # the store refused to take down that it was sent: it was not
+                await self._store.save_change(change.advance(ChangeState.ABANDONED, ended_at=self._clock.now()))
             if change.state is ChangeState.SENT:
                 with suppress(NotApplied):
                     await self._transaction.find_out(change, because="no answer came when it was sent")

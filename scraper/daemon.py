@@ -15,20 +15,21 @@ from datetime import timedelta
 import structlog
 
 from agents.commands import Commands
-from graph.runner import InFlight, Runner, TryLater
+from evidence.readings import Readings
+from graph.runner import Runner
 from incidents.incident import Incident, Status
-from incidents.objects import ClusterId, IncidentId
+from incidents.objects import ClusterId
 from incidents.policy import Policy
 from scraper.decisions import Decisions
-from scraper.grace import Advice, Grace
+from scraper.grace import Grace
 from scraper.handed_over import HandedOver
 from scraper.intake import Intake, IntakeParts
-from scraper.look import SweepParts
-from scraper.queue import CAPACITY, Key, KeyQueue, Queue
-from scraper.sweep import Sweep
+from scraper.queue import Key, KeyQueue, Queue
+from scraper.raising import SweepParts
+from scraper.sweep import EVERYTHING, Sweep
 from scraper.tracing import Tracing
+from scraper.working import Workers
 from tools.clock import Clock
-from tools.cluster.errors import ODD_OBJECT, ClusterError
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.cluster.watch import WarningEvents
@@ -38,8 +39,6 @@ from tools.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
-RECHECK_SECONDS = 10.0  # of a subject that is starting or was just well
-RETRY_SECONDS = 5.0  # when the API server is away or another run has the subject
 REVIEW_SECONDS = 15.0
 OUTBOX_SECONDS = 15.0
 DECISIONS_SECONDS = 1.0  # real seconds until a person's decision is acted on
@@ -66,6 +65,7 @@ class DaemonParts:
     retention_days: float
     telemetry: Telemetry
     commands: Commands
+    readings: Readings | None = None  # from grace to the runner's graph
 
 
 class Daemon:
@@ -73,15 +73,40 @@ class Daemon:
 
     def __init__(self, parts: DaemonParts, *, monotonic: Callable[[], float]) -> None:
         self._parts = parts
-        self._queue: Queue = KeyQueue(monotonic)
-        parts.telemetry.queue.set_function(lambda: len(self._queue))
-        self._turned_away = False
         self._stop = asyncio.Event()
         self._watchers = [
             WarningEvents(parts.reader, namespace=namespace, telemetry=parts.telemetry)
             for namespace in parts.policy.namespaces or ("",)
         ]
-        self._intake = Intake(
+        self._queue: Queue = KeyQueue(monotonic, share=_share(parts))
+        parts.telemetry.queue.set_function(lambda: len(self._queue))
+        self._intake = self._made_intake(monotonic)
+        self._sweep = self._made_sweep()
+        self._workers = Workers(
+            self._queue,
+            store=parts.store,
+            grace=self._made_grace(),
+            runner=parts.runner,
+            clock=parts.clock,
+            policy=parts.policy,
+        )
+        self._handed_over = HandedOver(
+            reader=parts.reader,
+            store=parts.store,
+            outbox=parts.outbox,
+            clock=parts.clock,
+            cluster=parts.cluster,
+            settle_seconds=parts.settle_seconds,
+            sight=lambda: self._sweep.sight,
+        )
+        self._decisions = Decisions(
+            store=parts.store, clock=parts.clock, cluster=parts.cluster, commands=parts.commands
+        )
+        self.ready = asyncio.Event()
+
+    def _made_intake(self, monotonic: Callable[[], float]) -> Intake:
+        parts = self._parts
+        return Intake(
             IntakeParts(
                 reader=parts.reader,
                 owners=parts.owners,
@@ -93,7 +118,10 @@ class Daemon:
             ),
             monotonic=monotonic,
         )
-        self._sweep = Sweep(
+
+    def _made_sweep(self) -> Sweep:
+        parts = self._parts
+        return Sweep(
             SweepParts(
                 reader=parts.reader,
                 owners=parts.owners,
@@ -105,32 +133,25 @@ class Daemon:
                 telemetry=parts.telemetry,
             )
         )
-        self._grace = Grace(
+
+    def _made_grace(self) -> Grace:
+        parts = self._parts
+        tracing = Tracing(
             reader=parts.reader,
             store=parts.store,
-            clock=parts.clock,
-            tracing=Tracing(
-                reader=parts.reader,
-                store=parts.store,
-                policy=parts.policy,
-                clock=parts.clock,
-                cluster=parts.cluster,
-                queue_up=self._after_grace,
-            ),
-            grace_seconds=parts.grace_seconds,
-        )
-        self._handed_over = HandedOver(
-            reader=parts.reader,
-            store=parts.store,
-            outbox=parts.outbox,
+            policy=parts.policy,
             clock=parts.clock,
             cluster=parts.cluster,
-            settle_seconds=parts.settle_seconds,
+            queue_up=self._after_grace,
         )
-        self._decisions = Decisions(
-            store=parts.store, clock=parts.clock, cluster=parts.cluster, commands=parts.commands
+        return Grace(
+            reader=parts.reader,
+            store=parts.store,
+            clock=parts.clock,
+            tracing=tracing,
+            grace_seconds=parts.grace_seconds,
+            readings=parts.readings,
         )
-        self.ready = asyncio.Event()
 
     def stop(self) -> None:
         """Ask it to drain and end."""
@@ -164,7 +185,7 @@ class Daemon:
             seeing.append(group.create_task(self._deliver()))
             seeing.append(group.create_task(self._decide()))
             seeing.append(group.create_task(self._forget()))
-            working = [group.create_task(self._work()) for _ in range(parts.workers)]
+            working = [group.create_task(self._workers.work(self._stop)) for _ in range(parts.workers)]
             seeing.append(group.create_task(self._announce()))
             await self._stop.wait()
             log.info("daemon.draining", waiting=len(self._queue))
@@ -186,8 +207,8 @@ class Daemon:
             await asyncio.gather(beginning, stopping, return_exceptions=True)
 
     async def _begin(self) -> None:
+        await self._take_up()  # before the sweep: what it finds is newer
         await self.sweep()  # before anything is tried: it knows which revisions are good
-        await self._take_up()
 
     async def sweep(self) -> None:
         """One look at everything, as at every start: what is well is remembered, what is broken becomes an incident."""
@@ -195,18 +216,18 @@ class Daemon:
         await self._intake.write()
 
     async def _take_up(self) -> None:
-        """Queue what is open: at the start, and after the queue was full."""
-        self._turned_away = False
-        for incident in await self._parts.store.incidents(Status.OPEN, limit=CAPACITY):
-            if incident.subject.cluster == self._parts.cluster:  # one store may know several clusters
-                self._queue_up(incident)
+        """Queue what is open: at the start, and after the queue was full.
 
-    def _queue_up(self, incident: Incident, *, delay_seconds: float = 0.0) -> None:
-        if not self._queue.add(Key(incident.id), group=incident.subject.namespace, delay_seconds=delay_seconds):
-            self._turned_away = True  # it is open in the store, where it is found again
+        What was opened first comes first: whoever is started again and again would otherwise get to what is new each
+        time, and never to what is old.
+        """
+        self._workers.turned_away = False
+        for incident in reversed(await self._parts.store.incidents(Status.OPEN, limit=EVERYTHING)):
+            if incident.subject.cluster == self._parts.cluster:  # one store may know several clusters
+                self._workers.queue_up(incident)
 
     def _after_grace(self, incident: Incident) -> None:
-        self._queue_up(incident, delay_seconds=self._parts.grace_seconds / self._parts.clock.speed)
+        self._workers.queue_up(incident, delay_seconds=self._parts.grace_seconds)
 
     async def _announce(self) -> None:
         for watcher in self._watchers:
@@ -227,60 +248,6 @@ class Daemon:
         async for event in watcher:
             await self._intake.take(event)
 
-    async def _work(self) -> None:
-        while not self._stop.is_set():
-            key = await self._take()
-            if key is None:
-                return
-            try:
-                await self._handle(key)
-            finally:
-                self._queue.done(key)
-
-    async def _take(self) -> Key | None:
-        """The next key, or None when the daemon is to stop."""
-        taking = asyncio.create_task(self._queue.take())
-        stopping = asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return taking.result() if taking.done() and not self._stop.is_set() else None
-        finally:
-            for task in (taking, stopping):
-                task.cancel()
-
-    async def _handle(self, key: Key) -> None:
-        try:
-            incident = await self._parts.store.incident(IncidentId(key))
-        except StoreError as error:
-            log.warning("incident.unread", incident=key, because=str(error))
-            self._queue.add(key, delay_seconds=RETRY_SECONDS)
-            return
-        if incident is None or incident.status is not Status.OPEN:
-            return
-        speed = self._parts.clock.speed
-        if self._parked(incident):
-            return
-        try:
-            advice = await self._grace.advise(incident)
-            if advice is Advice.WAIT:
-                self._queue_up(incident, delay_seconds=RECHECK_SECONDS / speed)
-            elif advice is Advice.WORK:
-                self._parked(await self._parts.runner.run(incident))
-        except ODD_OBJECT as error:
-            log.exception("incident.odd", incident=incident.id, because=f"{type(error).__name__}: {error}")
-            self._queue_up(incident, delay_seconds=REVIEW_SECONDS / speed)
-        except (ClusterError, InFlight, TryLater, StoreError) as error:
-            log.warning("incident.postponed", incident=incident.id, because=str(error))
-            self._queue_up(incident, delay_seconds=RETRY_SECONDS / speed)
-
-    def _parked(self, incident: Incident) -> bool:
-        """Whether guardrails have deferred it; it is taken up again by itself when that has passed."""
-        longest = self._parts.policy.windows.at(self._parts.clock.speed).longest_deferral
-        seconds = incident.parked_seconds(self._parts.clock.now(), longest=longest)
-        if seconds > 0:
-            self._queue_up(incident, delay_seconds=seconds)
-        return seconds > 0
-
     async def _decide(self) -> None:
         while True:
             with self._while_the_store_refuses("decisions"):
@@ -291,21 +258,24 @@ class Daemon:
     async def _forget(self) -> None:
         """Forget what was closed long ago; not in the first moments, which belong to what is open."""
         clock, age = self._parts.clock, timedelta(days=self._parts.retention_days)
+        pause = max(FORGET_FIRST_SECONDS, min(FORGET_SECONDS, age.total_seconds()))  # kept no longer than twice as said
         await clock.sleep(FORGET_FIRST_SECONDS * clock.speed)
+        with self._while_the_store_refuses("pruning"):
+            await self._parts.runner.forget_lost()
         while True:
             with self._while_the_store_refuses("pruning"):
                 forgotten = await self._parts.store.prune(before=clock.now() - age)
                 await self._parts.runner.forget(forgotten)
                 log.debug("store.pruned", incidents=len(forgotten))
-            await clock.sleep(FORGET_SECONDS * clock.speed)
+            await clock.sleep(pause * clock.speed)
 
     async def _review(self) -> None:
         while True:
             await self._parts.clock.sleep(REVIEW_SECONDS)
             with self._while_the_store_refuses("review"):
                 for incident in await self._handed_over.review():
-                    self._queue_up(incident)
-                if self._turned_away:
+                    self._workers.queue_up(incident)
+                if self._workers.turned_away:
                     await self._take_up()
 
     async def _deliver(self) -> None:
@@ -321,3 +291,9 @@ class Daemon:
             yield
         except StoreError as error:
             log.warning("store.refuses", doing=what, because=str(error))
+
+
+def _share(parts: DaemonParts) -> int:
+    """How many workers one namespace may keep at most: half of them, unless it is the only one there is."""
+    alone = len(parts.policy.namespaces) == 1
+    return parts.workers if alone else max(1, parts.workers // 2)

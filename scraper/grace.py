@@ -1,4 +1,8 @@
-"""Waiting out transients: after the grace period the world is read, and what is well or starting is left alone."""
+"""Waiting out transients: after the grace period the world is read, and what is well or starting is left alone.
+
+How much longer what fails may stand before a person is told is decided where the playbooks have been asked. Here is
+only the end of it: what has been starting over and over for too long is worked on as if it failed.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ import msgspec
 import structlog
 
 from evidence.effects import explained_by
+from evidence.readings import Readings
 from evidence.snapshots import read_incident
 from incidents.causes import with_effects
 from incidents.changes import Change, ChangeState
 from incidents.health import Health, State, assess
 from incidents.incident import Incident, Outcome, Status
+from incidents.patience import Patience
 from incidents.snapshot import Snapshot, pod_template, template_digest
 from scraper.lasting import WellSince
 from scraper.tracing import Tracing
@@ -36,13 +42,24 @@ class Advice(StrEnum):
 class Grace:
     """Decides whether an open incident is worth a run, and closes those whose subject healed by itself."""
 
-    def __init__(self, *, reader: Reader, store: Store, clock: Clock, tracing: Tracing, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        store: Store,
+        clock: Clock,
+        tracing: Tracing,
+        grace_seconds: float,
+        readings: Readings | None = None,
+    ) -> None:
         self._reader = reader
         self._store = store
         self._clock = clock
         self._tracing = tracing
         self._grace_seconds = grace_seconds
+        self._patience = Patience(grace_seconds=grace_seconds, speed=clock.speed)
         self._well = WellSince(clock)
+        self._readings = readings or Readings(clock.now)
 
     async def advise(self, incident: Incident) -> Advice:
         """Read the subject and decide. Raises ClusterError."""
@@ -60,7 +77,11 @@ class Grace:
             self._well.forget(incident)
             if await self._tracing.traced(incident, snapshot, health):
                 return Advice.EXPLAINED
-            return Advice.WORK if health.state is State.FAILING else Advice.WAIT
+            drags_on = self._patience.start_is_over(incident, snapshot.workload, self._clock.now())
+            if health.state is not State.FAILING and not drags_on:
+                return Advice.WAIT
+            self._readings.keep(incident, snapshot)  # the run begins at once, and with this very look
+            return Advice.WORK
         if self._well.seconds(incident, snapshot) < self._grace_seconds:
             return Advice.WAIT
         await self._healed(incident, snapshot, health, changes)

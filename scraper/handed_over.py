@@ -3,10 +3,13 @@
 That is: the subject is well and stays so (closed, told once), it is gone, somebody else has changed its spec or an
 object the case rests on (a new incident that names this one is opened if it still fails; one that waits for an answer
 is worked on anew), or the cause that explained it is over. Once a day a person is reminded.
+
+Only some are looked at in one review, however many there are: ``scraper.turns`` says which.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -23,6 +26,7 @@ from incidents.objects import ClusterId
 from incidents.signals import Signal, Source
 from incidents.snapshot import Snapshot, spec_digest
 from scraper.lasting import WellSince
+from scraper.turns import Sight, Turns
 from tools.clock import Clock
 from tools.cluster.errors import ODD_OBJECT, ClusterError
 from tools.cluster.reader import Reader
@@ -32,13 +36,15 @@ from tools.store import Store
 
 REMINDER_SECONDS = 86_400.0  # between two reminders of one incident
 REVIEWED = 10_000  # incidents, the newest: more than that a person will not have
-FOUNDATIONS_EVERY = 4  # looks between two at what a case rests on: it changes rarely, and costs requests
 
 log = structlog.get_logger(__name__)
 
 
 class HandedOver:
-    """Looks at every such incident from time to time. ``settle_seconds``: how long well must last."""
+    """Looks at every such incident from time to time.
+
+    ``settle_seconds``: how long well must last. ``sight`` answers what the last whole sweep saw, if there was one.
+    """
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class HandedOver:
         clock: Clock,
         cluster: ClusterId,
         settle_seconds: float,
+        sight: Callable[[], Sight | None],
     ) -> None:
         self._reader = reader
         self._store = store
@@ -56,18 +63,21 @@ class HandedOver:
         self._clock = clock
         self._cluster = cluster
         self._settle_seconds = settle_seconds
+        self._sight = sight
         self._well = WellSince(clock)
-        self._looks = 0
+        self._turns = Turns(clock, settle_seconds=settle_seconds)
 
     async def review(self) -> list[Incident]:
-        """One look at each; answers the incidents that are to be worked on, because something has changed."""
-        due = []
-        self._looks += 1
-        incidents = await self._store.incidents(Status.HANDED_OVER, Status.WAITING, limit=REVIEWED)
+        """Look at those whose turn it is; answers what is to be worked on, because something has changed.
+
+        What is not in this cluster is not gone: one store may know several.
+        """
+        held = await self._store.incidents(Status.HANDED_OVER, Status.WAITING, limit=REVIEWED)
+        incidents = [incident for incident in held if incident.subject.cluster == self._cluster]
         self._well.keep(incidents)
-        for incident in incidents:
-            if incident.subject.cluster != self._cluster:
-                continue  # one store may know several clusters; what is not in this one is not gone
+        due = []
+        for incident in self._turns.next(incidents, self._sight(), await self._urgent(incidents)):
+            self._turns.looked(incident, None)
             try:
                 found = await self._review(incident)
             except (ClusterError, *ODD_OBJECT) as error:
@@ -77,6 +87,16 @@ class HandedOver:
                 due.append(found)
         return due
 
+    async def _urgent(self, incidents: Sequence[Incident]) -> list[str]:
+        """Those with a reason that only the store knows: their cause is over, or a person is to be reminded."""
+        causes = {incident.caused_by for incident in incidents if incident.caused_by is not None}
+        over = set()
+        for one in causes:
+            cause = await self._store.incident(one)
+            if cause is None or cause.status is Status.CLOSED:
+                over.add(one)
+        return [one.id for one in incidents if one.caused_by in over or self._reminder_is_due(one)]
+
     async def _review(self, incident: Incident) -> Incident | None:
         snapshot = await read_incident(self._reader, incident, now=self._clock.now())
         if snapshot is None:
@@ -85,6 +105,8 @@ class HandedOver:
         explained = [one.subject for one in await explained_by(self._store, incident)]
         health = assess(snapshot, self._clock.now(), self._clock.speed)
         health = with_effects(health, incident.subject.kind, explained)
+        generation = int(snapshot.workload["metadata"].get("generation") or 0)
+        self._turns.looked(incident, health.state, generation)
         if health.state is State.WELL:
             if self._well.seconds(incident, snapshot) >= self._settle_seconds:
                 await self._close(incident, _well_again(incident, health))
@@ -112,8 +134,6 @@ class HandedOver:
         """What somebody has changed since a person was told; empty if nothing, or if that is not known."""
         if incident.spec and spec_digest(snapshot.workload) != incident.spec:
             return f"somebody has changed {incident.subject}"
-        if incident.rests_on and self._looks % FOUNDATIONS_EVERY:
-            return ""
         digest = await foundations_digest(self._reader, snapshot, health)
         if not incident.rests_on:
             await self._save(incident, rests_on=digest)
@@ -149,11 +169,9 @@ class HandedOver:
 
     async def _remind(self, incident: Incident) -> None:
         """Tell a person again, at most once a day; of what something else explains, nobody was told."""
-        now = self._clock.now()
-        since = incident.reminded_at or incident.ended_at or incident.opened_at
-        due = since + timedelta(seconds=REMINDER_SECONDS / self._clock.speed)
-        if incident.caused_by is not None or incident.status is not Status.HANDED_OVER or now < due:
+        if not self._reminder_is_due(incident):
             return
+        now, due = self._clock.now(), self._reminder(incident)
         lines = (incident.summary, f"handed over {(incident.ended_at or incident.opened_at):%Y-%m-%d %H:%M} UTC")
         notice = Notice(
             key=f"{incident.id}/reminder/{int(due.timestamp())}",
@@ -164,6 +182,14 @@ class HandedOver:
         await self._store.enqueue(notice)  # its key is that of the day: a crash before the next line tells nobody twice
         await self._save(incident, reminded_at=now)
         await self._outbox.deliver()
+
+    def _reminder_is_due(self, incident: Incident) -> bool:
+        told = incident.caused_by is None and incident.status is Status.HANDED_OVER
+        return told and self._clock.now() >= self._reminder(incident)
+
+    def _reminder(self, incident: Incident) -> datetime:
+        since = incident.reminded_at or incident.ended_at or incident.opened_at
+        return since + timedelta(seconds=REMINDER_SECONDS / self._clock.speed)
 
     async def _void_requests(self, incident: Incident) -> None:
         for request in await self._store.requests_of(incident.id):

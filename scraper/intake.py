@@ -2,16 +2,17 @@
 
 Storms coalesce: an event that brings nothing new ends in memory, a series that grows is one signal, and what is new is
 written in batches, one transaction for all that came while the one before was made. An event that comes alone is
-written at once.
+written at once. The longer the batches of a storm take, the further they lie apart: it gets a third of the time for
+writing, and what grows meanwhile is one signal of the next batch.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -36,10 +37,11 @@ from tools.telemetry import Telemetry
 
 BATCH_SECONDS = 0.1  # real seconds without a batch after which an event has come alone
 GATHER_SECONDS = 0.03  # real seconds from one batch to the next: what it holds up is no longer alone anyway
+STORM = 300  # signals of one batch: a storm, whose batches lie apart
+APART, LONGEST_GATHER_SECONDS = 3, 1.0  # how far, as a multiple of what the one before took; never further
 REMEMBERED = 20_000  # events whose count is known; some 200 bytes each
 PENDING = 20_000  # signals that wait to be written before the stream itself has to wait
-OLD_SECONDS = 120.0  # real seconds: what was last seen before is history, and a list brings hours of it
-SKEW_SECONDS = 5.0  # between the clock that stamped an event, in whole seconds, and ours
+OLD = timedelta(seconds=120)  # real: what was last seen before is history, and a list brings hours of it
 LOOKED_SECONDS = 30.0  # real seconds a look at a subject serves for all of its old events
 
 log = structlog.get_logger(__name__)
@@ -64,7 +66,9 @@ class Intake:
     def __init__(self, parts: IntakeParts, *, monotonic: Callable[[], float]) -> None:
         self._parts = parts
         self._monotonic = monotonic
-        self._started = parts.clock.now() - timedelta(seconds=SKEW_SECONDS)
+        # What was seen before is looked at first: an incident that the process before this one worked on may be closed
+        # by the time that the list brings its event.
+        self._started = parts.clock.now()
         self._counted: OrderedDict[Uid, int] = OrderedDict()
         self._placing = Placing(parts.owners, parts.policy)
         self._unplaced: list[Signal] = []
@@ -73,26 +77,27 @@ class Intake:
         self._writing = asyncio.Lock()
         self._looked: dict[str, tuple[float, bool]] = {}
         self._written_at = -BATCH_SECONDS
+        self._gather_seconds = GATHER_SECONDS
         self._oldest: float | None = None  # when the first signal came that is not written yet
 
     async def take(self, event: dict[str, Any]) -> None:
         """Take one raw event in. It is written at once if it comes alone, and soon with the others if not."""
+        now = self._parts.clock.now()
         try:
-            signal = signal_from_event(event, now=self._parts.clock.now())
+            signal = signal_from_event(event, now=now)
         except MalformedEvent as error:
             log.warning("event.malformed", error=str(error))
             return
         if self._is_counted(signal) or not self._placing.wants(signal):
             return
         subject = self._placing.at_hand(signal)
-        if subject is not None and not self._is_old(signal):
+        if subject is not None and not self._is_old(signal, now):
             self._pend(subject, signal)
         else:
             self._unplaced.append(signal)
         self._signalled()
-        alone = self._monotonic() - self._written_at >= BATCH_SECONDS
-        if alone:
-            await self.write()
+        if self._monotonic() - self._written_at >= max(BATCH_SECONDS, self._gather_seconds):
+            await self.write()  # it has come alone
         while self._is_full() and not await self.write():  # the stream waits too while nothing can be written
             await self._parts.clock.sleep(BATCH_SECONDS * self._parts.clock.speed)
 
@@ -119,7 +124,7 @@ class Intake:
         """
         while True:
             await self._more.wait()
-            early = GATHER_SECONDS - (self._monotonic() - self._written_at)
+            early = self._gather_seconds - (self._monotonic() - self._written_at)
             if early > 0:
                 await self._parts.clock.sleep(early * self._parts.clock.speed)
             if not await self.write():
@@ -136,7 +141,7 @@ class Intake:
             if not batch:
                 return True
             try:
-                joined = await self._parts.store.open_or_join_all(batch)
+                joined = await self._written(batch)
             except StoreError as error:
                 log.error("signals.unwritten", signals=len(batch), error=str(error))
                 later, self._pending = self._pending.values(), {}
@@ -149,12 +154,20 @@ class Intake:
                 self._parts.telemetry.reaction_seconds.observe(self._monotonic() - oldest)
             return True
 
+    async def _written(self, batch: list[tuple[Subject, Signal]]) -> list[tuple[Incident, bool]]:
+        began = self._monotonic()
+        joined = await self._parts.store.open_or_join_all(batch)
+        apart = APART * (self._monotonic() - began) if len(batch) >= STORM else 0.0
+        self._gather_seconds = min(max(GATHER_SECONDS, apart), LONGEST_GATHER_SECONDS)
+        return joined
+
     async def _place(self) -> None:
         signals, self._unplaced = self._unplaced, []
         if not signals:
             return
+        now = self._parts.clock.now()
         for subject, signal in await self._placing.place_all(signals):
-            if not self._is_old(signal) or not await self._has_passed(subject, signal):
+            if not self._is_old(signal, now) or not await self._has_passed(subject, signal):
                 self._pend(subject, signal)
 
     async def _has_passed(self, subject: Subject, signal: Signal) -> bool:
@@ -176,9 +189,11 @@ class Intake:
             self._pending[key] = (subject, masked)
 
     def _joined(self, batch: list[tuple[Subject, Signal]], joined: list[tuple[Incident, bool]]) -> None:
+        seen = Counter((signal.source.value, signal.symptom.value) for _, signal in batch)
+        for labels, number in seen.items():
+            self._parts.telemetry.signals.labels(*labels).inc(number)
         for (_, signal), (incident, new) in zip(batch, joined, strict=True):
             self._count(signal)
-            self._parts.telemetry.signals.labels(signal.source.value, signal.symptom.value).inc()
             if new:
                 self._parts.telemetry.incidents_opened.labels(signal.symptom.value).inc()
                 subject, symptom = str(incident.subject), signal.symptom.value
@@ -203,9 +218,8 @@ class Intake:
         """A state that has ended: the next time it is seen, it is news."""
         self._counted.pop(event_uid, None)
 
-    def _is_old(self, signal: Signal) -> bool:
-        oldest = max(self._started, self._parts.clock.now() - timedelta(seconds=OLD_SECONDS))
-        return signal.last_seen < oldest
+    def _is_old(self, signal: Signal, now: datetime) -> bool:
+        return signal.last_seen < self._started or signal.last_seen < now - OLD
 
     async def _is_over(self, subject: Subject, signal: Signal) -> bool:
         """Whether an old signal speaks of trouble that has passed: nothing is open about it, and it is well now."""

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-import orjson
 import structlog
 
 from evidence.snapshots import read_snapshot
-from incidents.health import Finding, State, assess
+from incidents.health import State, assess, ended_at
 from incidents.object_health import job_end
 from incidents.objects import (
-    AROUND_WORKLOADS,
     AUTOSCALER,
     CLAIM,
     CRON_JOB,
@@ -32,26 +29,17 @@ from incidents.objects import (
     SERVICE,
     STATEFUL_SET,
     STORAGE_CLASS,
-    ClusterId,
     Kind,
-    Uid,
     controller_of,
     reference,
 )
-from incidents.pod_health import container_statuses, timestamp
-from incidents.policy import Policy
-from incidents.signals import Signal, Source
-from incidents.snapshot import Snapshot, template_digest
-from incidents.subjects import owns, subject_at
-from scraper.intake import Intake
+from incidents.pod_health import timestamp
+from incidents.snapshot import Snapshot
+from incidents.subjects import owns
 from scraper.picture import Picture
-from tools.clock import Clock
+from scraper.raising import Raising, SweepParts
 from tools.cluster.errors import ODD_OBJECT, ClusterError
-from tools.cluster.owners import Owners
-from tools.cluster.reader import Reader
 from tools.cluster.trimmed import each_trimmed
-from tools.store import Store
-from tools.telemetry import Telemetry
 
 CLOSE_LOOKS = 100  # Deployments read in full in one sweep; the others are looked at by the next ones
 HISTORY_SECONDS = 86_400.0  # a Job that failed longer ago is history, which Kubernetes keeps for ever
@@ -61,20 +49,6 @@ _KNOWN_OWNERS = frozenset(kind.kind for kind in _SWEPT)
 
 log = structlog.get_logger(__name__)
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepParts:
-    """What the sweep works with."""
-
-    reader: Reader
-    owners: Owners
-    store: Store
-    intake: Intake
-    policy: Policy
-    clock: Clock
-    cluster: ClusterId
-    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 class _Labelled(msgspec.Struct):
@@ -89,14 +63,13 @@ _templates = msgspec.json.Decoder(_Template)
 
 
 class Look:
-    """One sweep: what it has seen so far, and what it does about it."""
+    """One sweep, as far as it has come. ``looked_at``: Deployments read in full since everything had its turn."""
 
-    def __init__(self, parts: SweepParts, seen_well: dict[str, tuple[int, str]], looked_at: set[str]) -> None:
+    def __init__(self, parts: SweepParts, raising: Raising, looked_at: set[str]) -> None:
         self._parts = parts
+        self._raising = raising
         self._now = parts.clock.now()
-        self._seen_well = seen_well
         self._looked_at = looked_at
-        self._open: set[str] = set()
         self._jobs: dict[str, list[Object]] = {}
         self._classes: dict[str, Object] | None = None
         self._close_looks = 0
@@ -105,13 +78,11 @@ class Look:
         self.postponed = False
         self.unread: set[str] = set()
         self.odd: set[tuple[str, str]] = set()  # kind, and why one of them could not be judged
-        self.raised = 0
         self.objects = 0
         self.whole = False
 
-    async def look(self, already_open: set[str]) -> None:
+    async def look(self) -> None:
         """Look at everything. Raises ClusterError when the pods cannot be read: nothing can be judged without them."""
-        self._open = already_open
         for namespace in self._parts.policy.namespaces or ("",):
             async for pod in each_trimmed(self._parts.reader, POD, namespace, on_odd=self._is_odd):
                 self.objects += 1
@@ -134,7 +105,7 @@ class Look:
                 await self._claim(claim)
         async for autoscaler in self._each(AUTOSCALER):
             with self._for_itself(AUTOSCALER):
-                await self._judge(Snapshot(workload=autoscaler, read_at=self._now))
+                await self._raising.judge(Snapshot(workload=autoscaler, read_at=self._now))
         self.whole = True
 
     async def _each(self, kind: Kind) -> AsyncIterator[Object]:
@@ -173,7 +144,7 @@ class Look:
             with self._for_itself(NODE):
                 for image in node.get("status", {}).get("images") or ():
                     self.picture.add_images(image.get("names") or ())
-                await self._judge(Snapshot(workload=node, read_at=self._now))
+                await self._raising.judge(Snapshot(workload=node, read_at=self._now))
         classes = {item["metadata"]["name"]: item async for item in self._each(STORAGE_CLASS)}
         self._classes = None if STORAGE_CLASS.kind in self.unread else classes
 
@@ -185,7 +156,7 @@ class Look:
             with self._for_itself(POD):
                 if _is_left_over(pod, self._now):
                     continue
-                await self._judge(Snapshot(workload=pod, pods=(pod,), read_at=self._now))
+                await self._raising.judge(Snapshot(workload=pod, pods=(pod,), read_at=self._now))
 
     async def _workload(self, workload: Object) -> None:
         metadata, spec = workload["metadata"], workload.get("spec", {})
@@ -210,16 +181,17 @@ class Look:
             *self.picture.pods_in_trouble(workload),
             *(p for job in jobs for p in self.picture.pods_in_trouble(job)),
         ]
-        await self._judge(Snapshot(workload=workload, pods=tuple(pods), related=tuple(jobs), read_at=self._now))
+        await self._raising.judge(Snapshot(workload=workload, pods=tuple(pods), related=tuple(jobs), read_at=self._now))
 
     async def _deployment(self, deployment: Object, template: bytes) -> None:
         self.deployments.add(deployment["metadata"]["uid"])
         pods = self.picture.pods_in_trouble(deployment)
         snapshot = Snapshot(workload=deployment, read_at=self._now)
         state = assess(snapshot, self._now, self._parts.clock.speed).state
+        self._raising.saw(deployment, in_trouble=state is not State.WELL or bool(pods))
         if state is State.WELL and not pods:
-            await self._record_good(deployment, template)
-        elif (state is State.FAILING or pods) and not self._has_incident(deployment):
+            await self._raising.record_good(deployment, template)
+        elif (state is State.FAILING or pods) and not self._raising.has_incident(deployment):
             await self._look_closely(deployment)
 
     async def _look_closely(self, deployment: Object) -> None:
@@ -232,12 +204,12 @@ class Look:
         self._looked_at.add(uid)
         snapshot = await read_snapshot(self._parts.reader, reference(deployment), now=self._now)
         if snapshot is not None:
-            await self._judge(snapshot)
+            await self._raising.judge(snapshot)
 
     async def _service(self, service: Object) -> None:
         selector = service.get("spec", {}).get("selector")
         if selector and not self.picture.selected(service["metadata"]["namespace"], selector):
-            await self._judge(Snapshot(workload=service, read_at=self._now))
+            await self._raising.judge(Snapshot(workload=service, read_at=self._now))
 
     async def _claim(self, claim: Object) -> None:
         if claim.get("status", {}).get("phase") == "Bound":
@@ -250,7 +222,7 @@ class Look:
             "metadata": {"name": "", "uid": ""},
             "spec": {"volumes": [{"persistentVolumeClaim": {"claimName": name}}]},
         }
-        await self._judge(
+        await self._raising.judge(
             Snapshot(
                 workload=claim,
                 pods=(mounting,) if self.picture.mounts(namespace, name) else (),
@@ -259,53 +231,6 @@ class Look:
                 read_at=self._now,
             )
         )
-
-    # --- what is done about it
-
-    async def _judge(self, snapshot: Snapshot) -> None:
-        health = assess(snapshot, self._now, self._parts.clock.speed)
-        if health.state is State.FAILING and not self._has_incident(snapshot.workload):
-            await self._raise(snapshot.workload, health.findings)
-
-    async def _raise(self, manifest: Object, findings: Sequence[Finding]) -> None:
-        about, first = reference(manifest), findings[0]
-        if about.kind in AROUND_WORKLOADS:
-            self._parts.owners.forget(about)  # whose trouble it is, is looked up anew: it may have another target now
-        try:
-            subject = await self._parts.owners.subject(about)
-            if subject is None or subject.key in self._open:
-                return
-            signal = Signal(
-                about=about,
-                reason="Swept",
-                symptom=first.symptom,
-                message=first.detail,
-                first_seen=self._now,
-                last_seen=self._now,
-                source=Source.SWEEP,
-                event_uid=Uid(f"sweep/{about.uid}/{first.symptom}"),
-            )
-            self._parts.intake.forget(signal.event_uid)  # its incident is closed: that it is broken is news again
-            await self._parts.intake.signal(signal)
-        except ClusterError as error:
-            log.warning("sweep.unplaced", about=str(about), error=str(error))
-            return
-        self._open.add(subject.key)
-        self.raised += 1
-
-    async def _record_good(self, deployment: Object, template: bytes) -> None:
-        metadata = deployment["metadata"]
-        uid, generation = metadata["uid"], int(metadata.get("generation", 0))
-        known, recorded = self._seen_well.get(uid, (-1, ""))
-        if known == generation:
-            return
-        digest = template_digest(orjson.loads(template))
-        if digest != recorded:
-            await self._parts.store.record_good(subject_at(reference(deployment), cluster=self._parts.cluster), digest)
-        self._seen_well[uid] = (generation, digest)
-
-    def _has_incident(self, manifest: Object) -> bool:
-        return f"{self._parts.cluster}/{manifest['metadata']['uid']}" in self._open
 
 
 def _labels_of(template: bytes) -> dict[str, str]:
@@ -325,7 +250,5 @@ def _is_left_over(pod: Object, now: datetime) -> bool:
     """Whether it is a pod that has failed for good long ago, and that nobody has cleared away."""
     if pod.get("status", {}).get("phase") != "Failed":
         return False
-    ends = [(status.get("state") or {}).get("terminated") or {} for status in container_statuses(pod)]
-    moments = [timestamp(end.get("finishedAt")) for end in ends] + [timestamp(pod["metadata"].get("creationTimestamp"))]
-    known = [moment for moment in moments if moment is not None]
-    return bool(known) and now - max(known) > timedelta(seconds=HISTORY_SECONDS)
+    moment = ended_at(pod)
+    return moment is not None and now - moment > timedelta(seconds=HISTORY_SECONDS)

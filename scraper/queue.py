@@ -2,14 +2,17 @@
 
 A key that is added while it is being worked on is handed out again afterwards; the worker then decides from
 the world as it is. Keys belong to groups (namespaces), which take turns: a group with a thousand keys does not hold up
-one with a single key. It is a port: what it promises is tried by ``tests/scraper/test_queue.py``.
+one with a single key. Nor does one whose keys take long: of each group only a share is in flight at once. The workers
+which that leaves free wait for the others, because nobody who has a worker can be asked to give it back.
+
+It is a port: what it promises is tried by ``tests/scraper/test_queue.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import NewType, Protocol
 
@@ -37,16 +40,21 @@ class Queue(Protocol):
 
 
 class KeyQueue:
-    """The queue inside this process. ``now`` is a monotonic clock, in seconds."""
+    """The queue inside this process.
 
-    def __init__(self, now: Callable[[], float], *, capacity: int = CAPACITY) -> None:
+    ``now`` is a monotonic clock, in seconds. ``share``: keys of one group in flight at once at most; None: any number.
+    """
+
+    def __init__(self, now: Callable[[], float], *, capacity: int = CAPACITY, share: int | None = None) -> None:
         self._now = now
         self._capacity = capacity
+        self._share = share
         self._due: dict[Key, float] = {}
         self._groups: dict[Key, str] = {}
         self._later: list[tuple[float, Key]] = []
         self._ready: OrderedDict[str, list[tuple[float, Key]]] = OrderedDict()  # by group, whose turn it is first
-        self._in_flight: set[Key] = set()
+        self._in_flight: dict[Key, str] = {}  # with their groups
+        self._flying: Counter[str] = Counter()  # how many of each group
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -75,7 +83,6 @@ class KeyQueue:
             wait = self._sort_out()
             key = self._pop()
             if key is not None:
-                self._in_flight.add(key)
                 return key
             self._changed.clear()
             try:
@@ -86,7 +93,11 @@ class KeyQueue:
 
     def done(self, key: Key) -> None:
         """The worker is through with a key."""
-        self._in_flight.discard(key)
+        group = self._in_flight.pop(key, None)
+        if group is not None:
+            self._flying[group] -= 1
+            if not self._flying[group]:
+                del self._flying[group]
         if key in self._due:
             heapq.heappush(self._later, (self._due[key], key))
         self._changed.set()
@@ -107,9 +118,9 @@ class KeyQueue:
         return None
 
     def _pop(self) -> Key | None:
-        """The first key of the group whose turn it is; the group then goes to the end."""
-        while self._ready:
-            group, keys = next(iter(self._ready.items()))
+        """The first key of the group whose turn it is, now in flight; the group then goes to the end."""
+        while (group := self._next_group()) is not None:
+            keys = self._ready[group]
             due, key = heapq.heappop(keys)
             if keys:
                 self._ready.move_to_end(group)
@@ -117,5 +128,11 @@ class KeyQueue:
                 del self._ready[group]
             if self._due.get(key) == due and key not in self._in_flight:
                 del self._due[key], self._groups[key]
+                self._in_flight[key] = group
+                self._flying[group] += 1
                 return key
         return None
+
+    def _next_group(self) -> str | None:
+        """The first group that has a key ready and its share not yet in flight."""
+        return next((one for one in self._ready if self._share is None or self._flying[one] < self._share), None)

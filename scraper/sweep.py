@@ -13,7 +13,9 @@ import structlog
 
 from evidence.image_index import with_mark
 from incidents.incident import Status
-from scraper.look import Look, SweepParts
+from scraper.look import Look
+from scraper.raising import Raising, SeenWell, SweepParts
+from scraper.turns import Sight
 from tools.cluster.errors import ClusterError
 from tools.store import StoreError
 
@@ -27,11 +29,12 @@ class Sweep:
 
     def __init__(self, parts: SweepParts) -> None:
         self._parts = parts
-        self._seen_well: dict[str, tuple[int, str]] = {}  # Deployments by uid: generation, digest of the template
+        self._seen_well: SeenWell = {}
         self._images: dict[str, list[str]] | None = None
         self._unread: frozenset[str] = frozenset()
         self._odd: frozenset[tuple[str, str]] = frozenset()
         self._looked_at: set[str] = set()  # Deployments read in full since everything had its turn
+        self.sight: Sight | None = None  # what the last whole one saw of those with an incident
 
     async def run(self, every_seconds: float) -> None:
         """Sweep until cancelled, so many of the clock's seconds apart."""
@@ -41,11 +44,14 @@ class Sweep:
 
     async def sweep(self) -> int:
         """One look at everything; how many signals it raised. What cannot be read is logged and left for the next."""
-        look = Look(self._parts, self._seen_well, self._looked_at)
-        began = time.perf_counter()
+        now, began = self._parts.clock.now(), time.perf_counter()
+        raising = Raising(self._parts, now, seen_well=self._seen_well)
+        look = Look(self._parts, raising, self._looked_at)
         try:
-            await look.look(await self._open())
+            raising.with_incident |= await self._open()
+            await look.look()
             if look.whole:
+                self.sight = Sight(at=now, troubled=raising.troubled)
                 await self._record_images(look.picture.images)
         except (ClusterError, StoreError) as error:
             log.warning("sweep.broken_off", error=str(error))
@@ -65,8 +71,8 @@ class Sweep:
         telemetry.sweep_seconds.observe(time.perf_counter() - began)
         telemetry.sweep_objects.set(look.objects)
         telemetry.sweep_finished.set(self._parts.clock.now().timestamp())
-        log.debug("sweep.done", signals=look.raised, objects=look.objects)
-        return look.raised
+        log.debug("sweep.done", signals=raising.raised, objects=look.objects)
+        return raising.raised
 
     async def _open(self) -> set[str]:
         """The subjects that have an incident which is not closed."""

@@ -4,10 +4,14 @@ All of them look at the changes this store has made to the cluster; none looks a
 change is not wrong but early: the answer is a deferral with the moment at which it may be looked at again. They speak
 only where something would be changed; in the other modes a person is told at once. What an incident has begun it
 may go on with: its own rounds are bound by the caps and the switches alone.
+
+Hundreds of incidents may wait for one cap. Each is told a moment of its own, which follows from its id: one of those at
+which a place comes free, and a little later. So the places are taken as they come, and not all asked for at once.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -92,7 +96,7 @@ def breaker(view: View) -> Iterator[Ruling]:
             undone[change.incident] = max(_last(change, view.now), undone.get(change.incident, since))
     if len(undone) >= view.windows.breaker_undone:
         reason = f"the changes of {len(undone)} incidents had to be undone lately"
-        yield from _until(view, "breaker", max(undone.values()), window, reason)
+        yield from _until(view, "breaker", max(undone.values()), window, reason, spread=view.windows.spread)
 
 
 def same_field(view: View) -> Iterator[Ruling]:
@@ -145,16 +149,26 @@ def _last(change: Change, now: datetime) -> datetime:
     return min(change.ended_at or change.prepared_at, now)
 
 
-def _until(view: View, rule: str, since: datetime | None, seconds: float, reason: str) -> Iterator[Ruling]:
+def _until(
+    view: View, rule: str, since: datetime | None, seconds: float, reason: str, *, spread: float = 0.0
+) -> Iterator[Ruling]:
     if since is None or not _acting(view):
         return
-    until = since + timedelta(seconds=seconds)
-    if view.now < until:
+    free = since + timedelta(seconds=seconds)
+    if view.now < free:
+        until = free + timedelta(seconds=spread * _own_part(view, rule))
         yield Ruling(rule, Answer.DEFER, f"{reason}; left alone until {until:%Y-%m-%d %H:%M:%S} UTC", until)
 
 
 def _capped(view: View, rule: str, made: Sequence[datetime], limit: int, reason: str) -> Iterator[Ruling]:
-    """Deferred until so many of them are an hour old that there is room for one more."""
+    """Deferred until so many of them are an hour old that there is room for one more: this one or a later one."""
     if len(made) >= limit:
-        oldest = made[len(made) - limit] if limit > 0 else view.now
-        yield from _until(view, rule, min(oldest, view.now), view.windows.hour, reason)
+        places = made[len(made) - limit :] if limit > 0 else [view.now]
+        place = places[int(len(places) * _own_part(view, f"{rule}/place"))]
+        yield from _until(view, rule, min(place, view.now), view.windows.hour, reason, spread=view.windows.spread)
+
+
+def _own_part(view: View, what: str) -> float:
+    """A number from 0 up to 1 that is the incident's own: the same whenever it is asked for."""
+    drawn = hashlib.sha256(f"{view.incident}/{what}".encode()).digest()
+    return int.from_bytes(drawn[:8]) / 2**64

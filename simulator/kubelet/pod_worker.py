@@ -108,6 +108,19 @@ class PodWorker:
             self._resize.apply(before)
             self._requests = requests_of(pod)
             self._dirty.set()
+        self._reconcile(pod)
+
+    def _reconcile(self, pod: Object) -> None:
+        """Somebody else has set whether it is ready, as the controller of silent nodes does: what is true is written
+        again, as ``needsReconcile`` of pkg/kubelet/status/status_manager.go has it. A state from before the last
+        write is no such thing.
+        """
+        ours, theirs = (_readiness(status) for status in (self._written, pod.get("status") or {}))
+        if ours is None or theirs is None or ours["status"] == theirs["status"]:
+            return
+        if (theirs.get("lastTransitionTime") or "") >= (ours.get("lastTransitionTime") or ""):
+            self._written = self._written | {"conditions": pod["status"]["conditions"]}
+            self._dirty.set()
 
     def room_was_made(self) -> None:
         """Another pod has left the node: a deferred resize may fit now."""
@@ -250,3 +263,7 @@ class PodWorker:
                     await self.node.clock.sleep(1.0)
                     continue
             return
+
+
+def _readiness(status: Object) -> Object | None:
+    return next((item for item in status.get("conditions") or () if item["type"] == "Ready"), None)

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -69,10 +72,32 @@ async def test_what_keeps_it_from_starting_is_one_clear_line_and_a_code_of_its_o
     for name, (_, code, words) in cases.items():
         assert ended[name].code == code, (name, ended[name].err)
         assert len(ended[name].said) == 1, (name, ended[name].err)
+        assert "Config not found" not in ended[name].err
         assert words in ended[name].said[0]
         assert "Traceback" not in ended[name].err
         assert "not-a-token" not in ended[name].err
     assert len({item.code for item in ended.values()}) == len(cases)
+
+
+async def test_a_file_of_its_state_that_it_cannot_use_is_one_clear_line_and_stays_as_it_is(world: World) -> None:
+    kubeconfig = str(world.cluster.write_kubeconfig(world.folder / "good", user=USER))
+    no_database, files = b"this is not a database, not at all" * 100, {}
+    for name, file in (("store", "store.sqlite"), ("thread", "store-checkpoints.sqlite")):
+        files[name] = world.folder / name / file
+        files[name].parent.mkdir()
+        files[name].write_bytes(no_database)
+    files["newer"] = world.folder / "newer" / "store.sqlite"
+    files["newer"].parent.mkdir()
+    with closing(sqlite3.connect(files["newer"])) as newer:
+        newer.execute("PRAGMA user_version = 1000")
+    before = {name: file.read_bytes() for name, file in files.items()}
+    stores = [str(file.with_name("store.sqlite")) for file in files.values()]
+    ended = await _each([["--kubeconfig", kubeconfig, "--alone", "--store", store] for store in stores], world.folder)
+    for (name, file), one in zip(files.items(), ended, strict=True):
+        assert (one.code, len(one.said)) == (Exit.STORE, 1), (name, one.err)
+        assert str(file) in one.said[0]
+        assert "Traceback" not in one.err
+        assert file.read_bytes() == before[name]
 
 
 async def _each(runs: list[list[str]], folder: Path) -> list[Ended]:
@@ -134,3 +159,20 @@ async def _drained(program: Program, number: signal.Signals) -> int:
 
 def _leases(world: World) -> list[Any]:
     return [request for request in world.writes() if "/leases" in request.path]
+
+
+async def test_a_second_daemon_of_a_store_is_alive_not_ready_and_says_what_it_waits_for(world: World) -> None:
+    store = world.folder / "store.sqlite"
+    kubeconfig = str(world.cluster.write_kubeconfig(world.folder / "kubeconfig", user=USER))
+    arguments = ("run", "--kubeconfig", kubeconfig, "--store", str(store), "--listen", "127.0.0.1:0")
+    async with open_store(store, now=Clock().now) as first, first.sole_worker() as alone:
+        assert alone
+        async with started(*arguments, home=world.folder) as second:
+            await second.logged("store.in_use")
+            address = (await second.logged("health.serving"))["address"]
+            async with httpx.AsyncClient(base_url=f"http://{address}") as probe:
+                assert (await probe.get("/healthz")).status_code == 200
+                ready = await probe.get("/readyz")
+                assert (ready.status_code, "waits for the other worker" in ready.text) == (503, True)
+                assert "k8s_auto_fixer_watching" in (await probe.get("/metrics")).text
+            assert await _drained(second, signal.SIGTERM) == 0

@@ -1,5 +1,8 @@
 """Requests and their errors: what is repeated, what is not, and what an error says and does not say."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +144,36 @@ async def test_an_unknown_context_is_named(tmp_path: Path) -> None:
     async with ApiScript() as api:
         with pytest.raises(Misconfigured, match="elsewhere"):
             await connect(user_agent="tests", kubeconfig=api.kubeconfig, context="elsewhere")
+
+
+async def test_a_request_waits_for_no_other_thread() -> None:
+    """Two hand-overs before each request, for a proxy and for ~/.netrc, cost more than the request itself."""
+
+    class Nobody(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            raise AssertionError("a thread was asked")
+
+    async with ApiScript() as api:
+        api.lists.append(reply(200, {"kind": "List", "items": []}))
+        transport = await connect(user_agent="tests", kubeconfig=api.kubeconfig)
+        asyncio.get_running_loop().set_default_executor(Nobody())
+        try:
+            await transport.read("/api/v1/pods")
+        finally:
+            await transport.aclose()
+
+
+async def test_the_proxy_of_the_environment_is_asked_unless_it_is_told_to_stay_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with ApiScript() as away:
+        kubeconfig = away.kubeconfig
+    async with ApiScript() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.server)
+        for bypassed, error in (("elsewhere", nullcontext()), ("127.0.0.1", pytest.raises(Unreachable))):
+            monkeypatch.setenv("no_proxy", bypassed)
+            transport = await connect(user_agent="tests", kubeconfig=kubeconfig)
+            with error:
+                await transport.send("GET", "/api/v1/pods")
+            await transport.aclose()
+        assert [asked.path for asked in proxy.asked] == ["/api/v1/pods"]

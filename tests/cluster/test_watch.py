@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from incidents.objects import POD
 from tests.cluster.api_script import ApiScript, Step, added, bookmark, event, frame, gone, page, status, stream
 from tests.world import World, eventually, gated
+from tools.cluster import watch
 from tools.cluster.errors import Forbidden, Unauthorized
 from tools.cluster.reader import Reader
 from tools.cluster.transport import connect
@@ -206,6 +207,15 @@ async def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_circle()
 async def test_a_server_that_says_410_to_everything_is_not_asked_in_a_circle() -> None:
     _, _, pauses = await heard(*(status(410, "Expired", "too old") for _ in range(5)))
     assert len(pauses) >= 5
+
+
+async def test_a_silent_watch_that_held_for_a_while_is_taken_up_soon_however_often_it_was_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "HASTY_SECONDS", 0.0)  # each of them has held
+    _, _, pauses = await heard(*(stream(cut=True) for _ in range(12)))
+    assert len(pauses) >= 12
+    assert max(pauses) <= watch.FIRST_PAUSE_SECONDS * 1.5
 
 
 async def test_a_line_that_is_no_event_costs_a_pause_and_not_the_stream() -> None:

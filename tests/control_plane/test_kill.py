@@ -7,25 +7,24 @@ last word. What is played and what is judged is the same as on the embedded clus
 from __future__ import annotations
 
 import asyncio
-import json
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from simulator.api_client import ApiClient, Connection
 from tests.kill.proxy import Proxy
-from tests.kill.stories import REPAIRED, At, Place, Stage, Told, every_place, play
+from tests.kill.stages import real_stage
+from tests.kill.stories import REPAIRED, At, Place, Told, every_place, play
+from tests.kill.test_in_flight import LATE_SECONDS, killing_in_flight
 
 from .harness import ControlPlane
 
-SETTINGS = {"grace_seconds": 0.0, "settle_seconds": 3.0}
-LANES = 4
 # The dry run, the change, and the first requests of the verification: its reading, its three lists.
 FIRST_REQUESTS = range(1, 7)
+# From the change being recorded as prepared: sent, applied, each with its note and lease, to the first of the verdict.
+FIRST_CHANGE, FIRST_COMMITS = "save_change", range(1, 8)
 
 
 class FromTheDryRun:
@@ -39,38 +38,24 @@ class FromTheDryRun:
         return self._begun
 
 
-@asynccontextmanager
-async def staged(control_plane: ControlPlane, folder: Path) -> AsyncIterator[Stage]:
-    trust = ssl.create_default_context(cafile=control_plane.ca_file)
-    kubeconfig = json.loads(control_plane.kubeconfig().read_text())
-    for cluster in kubeconfig["clusters"]:
-        cluster["cluster"].pop("certificate-authority-data")
-    connection = Connection(control_plane.server, control_plane.admin_token, str(control_plane.ca_file), "test")
-    async with ApiClient(connection) as admin:
-        yield Stage(
-            admin=admin,
-            kubeconfig=kubeconfig,
-            folder=folder,
-            speed=1.0,
-            settings=SETTINGS,
-            proxy=lambda: Proxy(control_plane.server, trust=trust),
-        )
-
-
 def _counting(proxy: Proxy) -> None:
     proxy.deadly = FromTheDryRun()
 
 
 async def _every_place(control_plane: ControlPlane, folder: Path) -> list[Told]:
+    numbers: dict[At, range] = {"request": FIRST_REQUESTS, "commit": FIRST_COMMITS}
     places = [
-        Place(at="request", before=before, number=number) for number in FIRST_REQUESTS for before in (True, False)
+        Place(at=at, before=before, number=number)
+        for at, range_ in numbers.items()
+        for number in range_
+        for before in (True, False)
     ]
-    lanes = asyncio.Semaphore(LANES)
-    async with staged(control_plane, folder) as stage:
+    async with real_stage(control_plane, folder) as stage:
+        lanes = asyncio.Semaphore(stage.lanes)
 
         async def one(place: Place) -> Told:
             async with lanes:
-                return await play(stage, REPAIRED, place, prepare=_counting)
+                return await play(stage, REPAIRED, place, prepare=_counting, counted_from=FIRST_CHANGE)
 
         return await asyncio.gather(*(one(place) for place in places))
 
@@ -85,6 +70,25 @@ def test_killed_anywhere_between_the_dry_run_and_the_verification_it_ends_as_if_
     assert "PATCH" in told[0].killed
 
 
+@pytest.mark.control_plane
+def test_a_write_that_lands_after_the_next_daemon_has_looked_is_neither_made_twice_nor_lost(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    async def told() -> Told:
+        async with real_stage(control_plane, tmp_path) as stage:
+            return await play(
+                replace(stage, landing=None),  # the times that the program ships with
+                REPAIRED,
+                Place(at="request", before=True, number=0),
+                prepare=partial(killing_in_flight, number=1, seconds=LATE_SECONDS),
+                name="change-late",
+            )
+
+    control_plane.start_kubelet(nodes=3)
+    late = asyncio.run(told())
+    assert (late.killed != "", late.wrong) == (True, ())
+
+
 @pytest.mark.kill_at_length
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("at", ["request", "commit"])
@@ -92,7 +96,7 @@ def test_killed_anywhere_it_ends_as_if_it_never_was(
     control_plane: ControlPlane, tmp_path: Path, at: At, before: bool
 ) -> None:
     async def told() -> list[Told]:
-        async with staged(control_plane, tmp_path) as stage:
+        async with real_stage(control_plane, tmp_path) as stage:
             return await every_place(stage, REPAIRED, at, before=before)
 
     control_plane.start_kubelet(nodes=3)

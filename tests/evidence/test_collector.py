@@ -163,3 +163,13 @@ async def test_the_index_of_the_sweep_saves_the_list_of_all_pods(tmp_path: Path)
         answered = await indexed.answer(evidence, [want])
         assert answered.answers[want.key] == ("nginx:1.26",)
         assert len(cluster.requests) == before
+
+
+async def test_a_state_that_was_read_just_now_is_not_read_again() -> None:
+    cluster = ScriptedCluster(deployment(ready=0), replica_set(), pod(waiting("ImagePullBackOff")))
+    reading = await read_snapshot(Reader(cluster), reference(deployment()), now=NOW)
+    anew = await collector(cluster).collect(subject(), good=frozenset())
+    cluster.requests.clear()
+    handed_on = await collector(cluster).collect(subject(), good=frozenset(), reading=reading)
+    assert handed_on == anew
+    assert [path for _, path in cluster.requests if not path.endswith(("/events", "/log"))] == []

@@ -29,12 +29,14 @@ async def test_each_scenario_takes_its_way_through_the_nodes(world: World, name:
     async with world.app(told=told, progress=heard) as app:
         ended = await run(world, app, name)
         state = await app.graph.aget_state({"configurable": {"thread_id": ended.id}})
+        checkpoints = [kept async for kept in app.graph.aget_state_history(state.config)]
     outcome = OUTCOMES.get(name, Outcome.RESOLVED)
     assert heard.nodes == ROUTES[name]
     assert ended.outcome is outcome
     assert ended.status is (Status.CLOSED if outcome is Outcome.RESOLVED else Status.HANDED_OVER)
     assert len(told.notices) == (0 if outcome is Outcome.RESOLVED else 1)
     assert len(_as_json(state.values)) < STATE_BYTES
+    assert len(checkpoints) == 1  # no model was asked: there is nothing that a crash could reset
 
 
 def _as_json(values: dict[str, Any]) -> str:

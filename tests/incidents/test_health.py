@@ -249,3 +249,30 @@ def test_a_pod_that_is_ready_between_two_crashes_speaks_for_nothing(status: Obje
 @pytest.mark.parametrize("text", [None, 7, "", "soon", "2026-11-21", "2026-11-21T12:00:00"])
 def test_a_time_without_a_zone_or_sense_is_none(text: object) -> None:
     assert timestamp(text) is None
+
+
+def evicted(number: int, *, seconds_ago: float = 60, of: Object | None = None) -> Object:
+    gone = pod(name=f"gone-{number}", phase="Failed", age=seconds_ago, of=of)
+    return {**gone, "status": {"phase": "Failed", "reason": "Evicted", "message": "writes too much"}}
+
+
+def test_a_workload_that_is_evicted_again_and_again_is_failing_however_well_its_present_pod_is() -> None:
+    many = [evicted(number, seconds_ago=600 * number) for number in range(1, 4)]
+    assert only(assess(of_pods(*many, pod(ready=True), ready=1), NOW)) is Symptom.EVICTED
+    assert only(assess(of_pods(*many, pod()), NOW)) is Symptom.EVICTED
+
+
+def test_a_few_evictions_old_ones_and_those_of_an_older_revision_say_nothing() -> None:
+    well, old = pod(ready=True), replica_set(template(container(image="nginx:1.0")), number=1)
+    few = [evicted(1), evicted(2)]
+    long_ago = [evicted(number, seconds_ago=4000) for number in range(9)]
+    of_old = [evicted(number, of=old) for number in range(9)]
+    for pods in (few, long_ago, of_old):
+        taken = snapshot(deployment(ready=1), [old, replica_set()], [*pods, well])
+        assert assess(taken, NOW).state is State.WELL
+
+
+def test_a_full_node_that_evicts_every_replica_once_says_nothing_about_the_workload() -> None:
+    gone = [evicted(number) for number in range(4)]
+    taken = of_pods(*gone, *(pod(name=f"web-{n}", ready=True) for n in range(4)), ready=4, replicas=4)
+    assert assess(taken, NOW).state is State.WELL

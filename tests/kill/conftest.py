@@ -1,39 +1,24 @@
-"""An embedded cluster to play on, with nothing in it yet."""
+"""An embedded cluster to play on, with nothing in it yet; and the shared world."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from simulator import EmbeddedCluster
-from simulator.api_client import ApiClient, Connection
-from tests.kill.proxy import Proxy
+from tests.kill.stages import embedded_stage
 from tests.kill.stories import Stage
-from tests.world import SPEED, USER
+from tests.world import clean_environment, world
 
-SETTINGS = {"grace_seconds": 0.0, "settle_seconds": 10.0}
+__all__ = ["clean_environment", "staging", "world"]
+
 Staging = Callable[[], AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture
 def staging(tmp_path: Path) -> Staging:
     """Opens the stage."""
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Stage]:
-        with EmbeddedCluster(nodes=2, speed=SPEED) as cluster:
-            async with ApiClient(Connection(cluster.server, cluster.admin_token, user_agent="tests")) as admin:
-                yield Stage(
-                    admin=admin,
-                    kubeconfig=cluster.kubeconfig(user=USER),
-                    folder=tmp_path,
-                    speed=SPEED,
-                    settings=SETTINGS,
-                    proxy=lambda: Proxy(cluster.server),
-                    faults=cluster.faults,
-                )
-
-    return opened
+    return partial(embedded_stage, tmp_path)

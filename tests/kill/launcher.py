@@ -37,7 +37,7 @@ from incidents.decisions import Decision, DecisionKind, RequestState
 from incidents.incident import Status
 from incidents.policy import Policy
 from tools.clock import Clock
-from tools.store import Store
+from tools.store import Store, StoreError
 from tools.store.sqlite import open_store
 
 LOOK_SECONDS = 0.05
@@ -55,6 +55,8 @@ class Start:
     """One start of the daemon.
 
     ``commit``: the number of the commit at which it dies, 0 for none; ``before``: right before it, else right after.
+    ``counted_from``: the commit of that name is the first; empty for the very first of all.
+    ``refused``: how many commits from that one on the store refuses instead, as on a full disk; nobody dies then.
     ``until_ended``: stop by SIGTERM once nothing is left to be done. ``landing``: how many seconds the API server
     is given for a write, and after how many it has landed or never will; None for what the program ships with.
     """
@@ -65,6 +67,8 @@ class Start:
     settings: dict[str, Any]
     commit: int = 0
     before: bool = False
+    counted_from: str = ""
+    refused: int = 0
     until_ended: bool = True
     landing: tuple[int, float] | None = None
     rounds: int | None = None  # fewer than the policy's own make a shorter story
@@ -77,15 +81,20 @@ class Start:
     def log(self) -> Path:
         return self.folder / "daemon.log"
 
+    @property
+    def was_refused(self) -> Path:
+        """A file that is there once a commit was refused."""
+        return self.folder / "was-refused"
+
 
 class Deadly:
-    """The store's port; the process ends at one of its commits."""
+    """The store's port; at one of its commits the process ends, or the disk is full for a while."""
 
-    def __init__(self, store: Store, at: int, *, before: bool) -> None:
+    def __init__(self, store: Store, start: Start) -> None:
         self._store = store
-        self._at = at
-        self._before = before
+        self._start = start
         self._commits = 0
+        self._counts = not start.counted_from
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
@@ -94,9 +103,13 @@ class Deadly:
     def _counted(self, commit: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(commit)
         async def counted(*args: Any, **named: Any) -> Any:
-            self._commits += 1
-            due = self._commits == self._at
-            if due and self._before:
+            self._counts = self._counts or commit.__name__ == self._start.counted_from
+            self._commits += self._counts
+            if 0 <= self._commits - self._start.commit < self._start.refused:
+                self._start.was_refused.touch()
+                raise StoreError(f"{self._start.store}: the disk is full")
+            due = self._counts and self._commits == self._start.commit and not self._start.refused
+            if due and self._start.before:
                 die()
             answer = await commit(*args, **named)
             if due:
@@ -140,14 +153,14 @@ async def _run(start: Start) -> None:
     @asynccontextmanager
     async def opened(path: Path, **named: Any) -> AsyncIterator[Any]:
         async with open_store(path, **named) as store:
-            yield Deadly(store, start.commit, before=start.before)
+            yield Deadly(store, start)
 
     app.composition.open_store = opened  # type: ignore[assignment]  # the port, with a counter in between
     if start.rounds is not None:
         app.composition.policy_of = partial(_shortened, policy_of, start.rounds)  # type: ignore[assignment]
     cli.running.open_app = partial(open_app, speed=start.speed)  # type: ignore[attr-defined]  # the cluster's time
     settings = Settings(kubeconfig=start.kubeconfig, store=start.store, **start.settings)
-    onlooker = asyncio.create_task(_stop_once_ended(start.store)) if start.until_ended else None
+    onlooker = asyncio.create_task(_stop_once_ended(start)) if start.until_ended else None
     try:
         await cli.running.run_daemon(settings)
     finally:
@@ -161,20 +174,20 @@ def _shortened(policy_of: Callable[[Settings], Policy], rounds: int, settings: S
     return msgspec.structs.replace(policy, bounds=msgspec.structs.replace(policy.bounds, rounds=rounds))
 
 
-async def _stop_once_ended(path: Path) -> None:
+async def _stop_once_ended(start: Start) -> None:
     """A person beside the program: approves what is asked, and stops it once nothing is left to be done."""
     clock = Clock()
-    async with open_store(path, now=clock.now) as store:
-        while not await _over(store):
+    async with open_store(start.store, now=clock.now) as store:
+        while not await _over(store, leases=not start.refused):
             await _approve(store)
             await clock.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _over(store: Store) -> bool:
+async def _over(store: Store, *, leases: bool) -> bool:
     incidents = await store.incidents()
     ended = bool(incidents) and all(one.status in (Status.CLOSED, Status.HANDED_OVER) for one in incidents)
-    return ended and not await store.unsent() and not await store.lease_holders()
+    return ended and not await store.unsent() and not (leases and await store.lease_holders())
 
 
 async def _approve(store: Store) -> None:

@@ -80,9 +80,12 @@ def wrong_with(left: Left, seen: Sequence[Seen], promise: Promise) -> list[str]:
 
 
 def _lost(left: Left, promise: Promise) -> Iterator[str]:
-    if len(left.incidents) != 1:
-        yield f"{len(left.incidents)} incidents"
-    for one in left.incidents:
+    # A warning that is read after the end, on a busy machine or by the next daemon, is about a subject that is well:
+    # such an incident is closed with nothing done, tried or told.
+    worked_on = [one for one in left.incidents if one.outcome is not Outcome.SUPPRESSED]
+    if len(worked_on) != 1:
+        yield f"{len(worked_on)} incidents, and {len(left.incidents) - len(worked_on)} that were suppressed"
+    for one in worked_on:
         if one.outcome is not promise.outcome:
             yield f"the incident ended as {one.outcome}: {one.summary}"
     if left.holders:

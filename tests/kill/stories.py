@@ -23,11 +23,13 @@ from tests.kill.launcher import Start, launched
 from tests.kill.outside import Promise, left_by, wrong_with
 from tests.kill.proxy import Proxy
 
-At = Literal["request", "commit"]
+At = Literal["request", "commit", "refusal"]
 SETTLED_SECONDS, ENDED_SECONDS = 60.0, 120.0
 LANDING = (2, 2.5)  # what was killed before it reached the API server never lands: nobody has to wait long here
-LANES = 4  # incidents at once: each of them waits more than it works
 RESTARTS = 3
+REFUSED = 5  # commits in a row
+CANNOT_START = 1  # what the launcher answers to a store that refuses from the first moment on
+ENOUGH_WRONG = 12  # incidents that did not end as promised: more of them tell nothing more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +58,19 @@ UNDONE_AT_LENGTH = Story(
     settings={"settle_seconds": 60.0},  # a leak looks well for a while
 )
 UNDONE = replace(UNDONE_AT_LENGTH, rounds=1, promise=replace(UNDONE_AT_LENGTH.promise, landed=1))
+STORIES = {"repaired": REPAIRED, "approved": APPROVED, "undone": UNDONE, "undone after three rounds": UNDONE_AT_LENGTH}
+REFUSALS: tuple[tuple[At, bool], ...] = (("refusal", True),)
+SIDES: tuple[tuple[At, bool], ...] = (("request", True), ("request", False), ("commit", True), ("commit", False))
+FEWEST = 20  # places of the shortest story: fewer, and nothing was killed where it counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the daemon is killed: at the ``number``-th request or commit, before it or after it."""
+    """Where the daemon is killed: at the ``number``-th request or commit, before it or after it.
+
+    Or, at a refusal, from which commit on the disk is full for a while: then nobody is killed, and nobody starts it
+    again.
+    """
 
     at: At
     before: bool
@@ -72,7 +82,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A cluster to play on. ``kubeconfig`` is the program's; a real cluster has speed 1."""
+    """A cluster to play on. ``kubeconfig`` is the program's; a real cluster has speed 1.
+
+    ``lanes``: how many incidents go on at once; each of them waits more than it works, and the slower the cluster is
+    the longer.
+    """
 
     admin: ApiClient
     kubeconfig: dict[str, Any]
@@ -82,39 +96,60 @@ class Stage:
     proxy: Callable[[], Proxy]
     landing: tuple[int, float] | None = LANDING
     faults: Faults | None = None  # of an embedded cluster
+    lanes: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """How one incident went: ``killed`` says where, empty if it never was; ``wrong`` is what the judge found."""
+    """How one incident went: ``killed`` says where (or where its disk was full), empty if that was past its end;
+    ``wrong`` is what the judge found."""
 
     place: Place
     killed: str
     wrong: tuple[str, ...]
 
 
-async def every_place(stage: Stage, story: Story, at: At, *, before: bool) -> list[Told]:
-    """Kill at the first, the second, … until an incident ends without the daemon having been killed."""
+async def every_place(
+    stage: Stage, story: Story, at: At, *, before: bool, tell: Callable[[Told], None] | None = None
+) -> list[Told]:
+    """Kill at the first, the second, … until an incident ends without the daemon having been killed.
+
+    ``tell`` hears of each incident as it has ended.
+    """
     numbers, told = itertools.count(1), list[Told]()
 
+    def over() -> bool:
+        return any(not one.killed for one in told) or sum(bool(one.wrong) for one in told) >= ENOUGH_WRONG
+
     async def lane() -> None:
-        while not any(not one.killed for one in told):
+        while not over():
             place = Place(at=at, before=before, number=next(numbers))
             try:
                 told.append(await play(stage, story, place))
             except AssertionError as error:  # one that does not end; the others still have something to tell
                 told.append(Told(place=place, killed=str(place), wrong=(str(error),)))
+            if tell is not None:
+                tell(told[-1])
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(LANES):
+        for _ in range(stage.lanes):
             group.create_task(lane())
     return sorted(told, key=lambda one: one.place.number)
 
 
 async def play(
-    stage: Stage, story: Story, place: Place, *, prepare: Callable[[Proxy], None] | None = None, name: str = ""
+    stage: Stage,
+    story: Story,
+    place: Place,
+    *,
+    prepare: Callable[[Proxy], None] | None = None,
+    counted_from: str = "",
+    name: str = "",
 ) -> Told:
-    """One incident with the daemon killed at one place, and started again until it ends by itself."""
+    """One incident with the daemon killed at one place, and started again until it ends by itself.
+
+    Requests are counted as ``prepare`` tells the proxy to, commits from the one of the name ``counted_from``.
+    """
     name = name or f"{story.scenario}-{story.mode}-{place.at}-{'b' if place.before else 'a'}-{place.number}"
     scenario = placed(load_scenario(story.scenario), name)
     folder = stage.folder / name
@@ -127,17 +162,20 @@ async def play(
         if place.at == "request":
             proxy.kills, proxy.before = place.number, place.before
         else:
-            start = replace(start, commit=place.number, before=place.before)
+            refused = REFUSED if place.at == "refusal" else 0
+            start = replace(start, commit=place.number, before=place.before, refused=refused, counted_from=counted_from)
         if prepare is not None:
             prepare(proxy)
         wrong = []
         codes = [await _once(start, proxy)]
-        killed = codes[0] == -9
-        while codes[-1] == -9 and len(codes) <= RESTARTS:
-            codes.append(await _once(replace(start, commit=0), proxy))
+        killed = codes[0] == -9 or start.was_refused.exists()
+        while codes[-1] in (-9, CANNOT_START) and len(codes) <= RESTARTS:
+            codes.append(await _once(replace(start, commit=0, refused=0), proxy))
         if codes[-1] != 0:
             wrong.append(f"the daemon ended with {codes}: {_last_lines(start.log)}")
         left = await left_by(start.store)
+        if place.at == "refusal":
+            left = replace(left, holders=())  # one that could not be given back runs out by itself
         wrong += wrong_with(left, proxy.seen, story.promise)
         wrong += await check(stage.admin, scenario)
         where = (proxy.killed or str(place)) if killed else ""

@@ -9,17 +9,13 @@ from __future__ import annotations
 import pytest
 
 from tests.kill.conftest import Staging
-from tests.kill.stories import APPROVED, REPAIRED, UNDONE, UNDONE_AT_LENGTH, At, Story, every_place
-
-STORIES = {"repaired": REPAIRED, "approved": APPROVED, "undone": UNDONE, "undone after three rounds": UNDONE_AT_LENGTH}
-PLACES: tuple[tuple[At, bool], ...] = (("request", True), ("request", False), ("commit", True), ("commit", False))
-FEWEST = 20  # places of the shortest story: fewer, and nothing was killed where it counts
+from tests.kill.stories import FEWEST, REFUSALS, REPAIRED, SIDES, STORIES, UNDONE_AT_LENGTH, At, Story, every_place
 
 
 def _cases() -> list[object]:
     cases = []
     for name, story in STORIES.items():
-        for at, before in PLACES:
+        for at, before in SIDES:
             # The end of one step is the beginning of the next: of the longer stories one of the two has to do.
             short = story is REPAIRED or (story is not UNDONE_AT_LENGTH and not before)
             marks = pytest.mark.kill if short else pytest.mark.kill_at_length
@@ -34,4 +30,21 @@ async def test_killed_anywhere_it_ends_as_if_it_never_was(staging: Staging, stor
         told = await every_place(stage, story, at, before=before)
     wrong = {str(one.place): (one.killed, *one.wrong) for one in told if one.wrong}
     assert wrong == {}
+    assert len(told) > FEWEST
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param(STORIES["repaired"], id="repaired", marks=pytest.mark.kill),
+        pytest.param(STORIES["undone"], id="undone", marks=pytest.mark.kill_at_length),
+    ],
+)
+async def test_with_a_disk_that_is_full_from_any_commit_on_for_a_while_it_ends_as_if_it_never_was(
+    staging: Staging, story: Story
+) -> None:
+    ((at, before),) = REFUSALS
+    async with staging() as stage:
+        told = await every_place(stage, story, at, before=before)
+    assert {str(one.place): one.wrong for one in told if one.wrong} == {}
     assert len(told) > FEWEST

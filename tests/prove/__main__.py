@@ -1,6 +1,6 @@
 """`python -m tests.prove`: run what has not been run at this commit, and write the proof.
 
-With `--only` or one side alone nothing is written to docs: half a proof is none.
+With `--only` or one side alone no daemon is killed and nothing is written to docs: half a proof is none.
 """
 
 from __future__ import annotations
@@ -13,21 +13,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from app.logs import configure_logging
 from simulator.scenario import Scenario, ScenarioError, load_scenario, load_scenarios
 from tests.control_plane.build import find_binaries
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.program import Program
+from tests.kill.stories import Told
 
 from .board import Board
 from .embedded import run_embedded
 from .finished import Finished
+from .killing import Killed, Killing, killings, run_killing, run_side_by_side
+from .killing_page import places_of
 from .real import NODES, run_real
 from .report import DOCS, Row, counts, proof_of, rows_of, write
 from .results import Side
@@ -62,14 +67,18 @@ def prove(
     fresh: Annotated[bool, typer.Option("--fresh", help="run again what has been run at this commit")] = False,
     together: Annotated[int, typer.Option(min=1, help="scenarios side by side")] = _TOGETHER,
 ) -> None:
-    """Every scenario on the embedded cluster and on a real control plane; 1 if anything is not as it should be."""
+    """Every scenario, and the daemon killed at every place, on the embedded cluster and on a real control plane; 1 if
+    anything is not as it should be."""
     configure_logging(quiet=True)
     console, scenarios = Console(width=None if sys.stdout.isatty() else _PAGE), _chosen(only or [])
     sides = _SIDES[side]
     now = revision()
     finished = Finished(now)
+    whole = side is Sides.BOTH and not only
     if fresh:
         finished.forget([item.name for item in scenarios], sides)
+        if whole:
+            finished.forget_killed()
     console.print(f"{len(scenarios)} scenarios at {now}", highlight=False)
     with Board(console, lambda: rows_of(scenarios, finished)) as board:
         if "embedded" in sides:
@@ -77,12 +86,15 @@ def prove(
                 finished.add(asyncio.run(run_embedded(batch, progress=board.progress("embedded"))))
         if "real" in sides:
             _on_the_real_one(scenarios, finished, board, together)
+    if whole:
+        _kill_everywhere(finished, console)
     rows = rows_of(scenarios, finished)
     console.print(board.table())
-    if side is Sides.BOTH and not only:
-        write(proof_of(rows, now, now=datetime.now(UTC)))
+    killed = finished.killed if whole else []
+    if whole:
+        write(proof_of(rows, now, now=datetime.now(UTC), killed=killed))
         console.print(f"written: {DOCS.name}/proof.json and {DOCS.name}/proof.md", highlight=False)
-    raise typer.Exit(_told(console, rows, sides))
+    raise typer.Exit(_told(console, rows, sides, killed))
 
 
 def _chosen(names: Sequence[str]) -> list[Scenario]:
@@ -111,24 +123,62 @@ def _on_the_real_one(scenarios: Sequence[Scenario], finished: Finished, board: B
             finished.add(asyncio.run(run).results)
 
 
+def _kill_everywhere(finished: Finished, console: Console) -> None:
+    """What has not been run yet: embedded clusters side by side, then one control plane without the program on it."""
+    done = {item.killing for item in finished.killed}
+    left = [killing for killing in killings() if killing not in done]
+    if embedded := [killing for killing in left if killing.side == "embedded"]:
+        console.print(f"killing the daemon at every place: {len(embedded)} kinds of places, embedded", highlight=False)
+        for killed in run_side_by_side(embedded):
+            _keep(killed, finished, console)
+    if real := [killing for killing in left if killing.side == "real"]:
+        with _bare_control_plane() as control_plane:
+            for killing in real:
+                with console.status("") as status:
+                    tell = partial(_say_place, status, killing)
+                    _keep(run_killing(killing, control_plane=control_plane, tell=tell), finished, console)
+
+
+def _keep(killed: Killed, finished: Finished, console: Console) -> None:
+    finished.add_killed(killed)
+    end = "as promised" if not killed.failures else f"{len(killed.failures)} not as promised"
+    line = f"{killed.killing.side:9} {killed.killing!s:48} {killed.places:4} places {end}, {killed.seconds:.1f} s"
+    console.print(line, highlight=False)
+
+
+def _say_place(status: Status, killing: Killing, told: Told) -> None:
+    status.update(f"{killing.side}: {killing.story}, killed {told.place}")
+
+
 @contextmanager
-def _control_plane() -> Iterator[tuple[ControlPlane, Program]]:
+def _bare_control_plane() -> Iterator[ControlPlane]:
     binaries = find_binaries(os.environ)
     if binaries is None:
         raise typer.BadParameter("its programs are not here: run `make control-plane`", param_hint="--side real")
-    with ControlPlane(binaries) as control_plane, tempfile.TemporaryDirectory(prefix="prove-") as folder:
+    with ControlPlane(binaries) as control_plane:
         control_plane.start_kubelet(nodes=NODES)
+        yield control_plane
+
+
+@contextmanager
+def _control_plane() -> Iterator[tuple[ControlPlane, Program]]:
+    with _bare_control_plane() as control_plane, tempfile.TemporaryDirectory(prefix="prove-") as folder:
         yield control_plane, Program(control_plane, Path(folder))
 
 
-def _told(console: Console, rows: Sequence[Row], sides: Sequence[Side]) -> int:
+def _told(console: Console, rows: Sequence[Row], sides: Sequence[Side], killed: Sequence[Killed]) -> int:
     """Say what is not as it should be; the exit code."""
     faults = [(row.scenario, fault) for row in rows for fault in row.faults]
+    faults += [(f"{item.killing.side}: {item.killing}", fault) for item in killed for fault in item.failures]
     for name, fault in faults:
         console.print(f"{name}: {fault}", style="red", markup=False, highlight=False)
     count = counts(rows)
     shown = count if len(sides) > 1 else {key: count[key] for key in ("scenarios", "families", "failed", "harmed")}
     console.print(", ".join(f"{value} {key.replace('_', ' ')}" for key, value in shown.items()), highlight=False)
+    if killed:
+        places = places_of(killed)
+        line = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in places.items())
+        console.print(f"killed at: {line}", highlight=False)
     unfinished = len(sides) > 1 and any(not row.complete for row in rows)
     return 1 if faults or unfinished else 0
 

@@ -19,6 +19,8 @@ from tests.control_plane.build import kubernetes_version
 
 from .agreement import disagreements
 from .finished import Finished
+from .killing import Killed, killings
+from .killing_page import killing_page, places_of
 from .results import Result
 from .revision import REPOSITORY, Revision
 
@@ -71,6 +73,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     counts: dict[str, int]
     scenarios: list[Row]
+    killed: list[Killed] = []
+    places: dict[str, int] = {}
 
 
 def rows_of(scenarios: Iterable[Scenario], finished: Finished) -> list[Row]:
@@ -99,8 +103,9 @@ def _tolerated(scenario: Scenario) -> Iterator[str]:
         yield f"Warning {item.reason} or none: {item.because}"
 
 
-def proof_of(rows: Sequence[Row], revision: Revision, *, now: datetime) -> Proof:
-    """The rows with what they are of and their counts."""
+def proof_of(rows: Sequence[Row], revision: Revision, *, now: datetime, killed: Sequence[Killed] = ()) -> Proof:
+    """The rows and what came of killing, with what they are of and their counts."""
+    known = {item.killing: item for item in killed}
     return Proof(
         commit=revision.commit,
         changed_since=bool(revision.changes),
@@ -112,6 +117,8 @@ def proof_of(rows: Sequence[Row], revision: Revision, *, now: datetime) -> Proof
         },
         counts=counts(rows),
         scenarios=list(rows),
+        killed=[known[killing] for killing in killings() if killing in known],
+        places=places_of(killed),
     )
 
 
@@ -152,7 +159,7 @@ def markdown(proof: Proof) -> str:
         f"|{'|'.join('---' for _ in _HEADINGS)}|",
         *(f"| {' | '.join(cells(row))} |" for row in proof.scenarios),
     ]
-    return "\n".join([*lines, *_reasons(proof.scenarios)]) + "\n"
+    return "\n".join([*lines, *_reasons(proof.scenarios), *killing_page(proof.killed, proof.places)]) + "\n"
 
 
 def _summary(proof: Proof) -> list[str]:

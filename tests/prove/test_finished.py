@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from .finished import Finished
+from .killing import Killed, Killing
 from .results import Side
 from .revision import UNKNOWN, Revision
 from .test_agreement import TYPO, result
@@ -52,3 +53,15 @@ def test_a_file_that_cannot_be_read_is_as_none(path: Path) -> None:
     assert ran(Finished(HERE, path=path)) == set()
     path.write_text('{"revision": "abc", "results": [{"an": "older shape"}]}')
     assert ran(Finished(HERE, path=path)) == set()
+
+
+def test_where_the_daemon_was_killed_is_there_again_until_it_is_to_be_killed_anew(path: Path) -> None:
+    commits = Killing(side="real", story="repaired", at="commit", before=True)
+    killed = Killed(killing=commits, places=31, wrong={}, seconds=9)
+    Finished(HERE, path=path).add_killed(killed)
+    again = Finished(HERE, path=path)
+    assert again.killed == [killed]
+    assert ran(again) == {"embedded", "real"}
+    again.forget_killed()
+    assert again.killed == []
+    assert Finished(Revision("abd"), path=path).killed == []

@@ -10,6 +10,7 @@ import msgspec
 from simulator.scenario import load_scenario
 
 from .finished import Finished
+from .killing import UNKILLED, Killed, Killing
 from .report import Proof, cells, counts, markdown, proof_of, rows_of, write
 from .revision import Revision
 from .test_agreement import TYPO, result
@@ -67,3 +68,23 @@ def test_the_data_reads_back_as_it_was_written(tmp_path: Path) -> None:
     write(proof, tmp_path)
     assert msgspec.json.decode((tmp_path / "proof.json").read_bytes(), type=Proof) == proof
     assert (tmp_path / "proof.md").read_text() == markdown(proof)
+
+
+def test_places_at_which_the_daemon_was_killed_are_counted_and_those_that_ended_badly_named(tmp_path: Path) -> None:
+    commits = Killing(side="real", story="repaired", at="commit", before=True)
+    good = Killed(killing=commits, places=31, wrong={}, seconds=9)
+    bad = Killed(
+        killing=msgspec.structs.replace(commits, side="embedded"),
+        places=30,
+        wrong={"before commit 3 (commit 3)": ("2 incidents",), UNKILLED: ("nothing was changed",)},
+        seconds=8,
+    )
+    proof = proof_of(rows_of([TYPO], finished(tmp_path)), REVISION, now=NOW, killed=[good, bad])
+    assert proof.places == {"embedded": 30, "real": 31, "as_promised": 60, "failed": 1, "not_run": 20}
+    page = markdown(proof)
+    assert "**60 of 61 places end as promised**" in page
+    assert "| repaired | before each commit | 29 of 30 | 31 of 31 | 8 / 9 |" in page
+    assert "- embedded: repaired, before each commit: before commit 3 (commit 3): 2 incidents" in page
+    assert "- embedded: repaired, before each commit: unkilled: nothing was changed" in page
+    write(proof, tmp_path)
+    assert msgspec.json.decode((tmp_path / "proof.json").read_bytes(), type=Proof) == proof

@@ -12,7 +12,7 @@ from incidents.policy import Policy
 from scraper.grace import Grace
 from scraper.handed_over import HandedOver
 from scraper.intake import Intake, IntakeParts
-from scraper.look import SweepParts
+from scraper.raising import SweepParts
 from scraper.sweep import Sweep
 from scraper.tracing import Tracing
 from tests.builders import NAMESPACE, NOW, stamp
@@ -90,6 +90,7 @@ class Seeing:
             clock=self.clock,
             cluster=CLUSTER,
             settle_seconds=60,
+            sight=lambda: self._sweep.sight,
         )
 
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ import stamina
 
 from app.composition import App
 from incidents.incident import Incident, Outcome, Status
+from incidents.symptoms import Symptom
 from scraper.grace import Advice, Grace
 from simulator.scenario import apply_break
 from tests.cluster.api_script import ApiScript, reply, status
@@ -67,6 +68,33 @@ async def test_a_restart_takes_up_what_was_open(world: World) -> None:
     async with world.daemon(told=Told()) as app:
         ended = await world.ended(app.store, "shop-front")
     assert ended.id == left.id
+
+
+async def test_a_restart_takes_up_first_what_has_been_open_longest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+
+    async def only_looked(self: Grace, incident: Incident) -> Advice:
+        looked_at.append(incident.subject.name)
+        return Advice.EXPLAINED
+
+    monkeypatch.setattr(Grace, "advise", only_looked)
+    await world.namespace()
+    names = [f"web{number}" for number in range(5)]
+    for name in names:
+        await world.deploy("nginx:0.0.0-nobody-has-it", name)
+    async with world.app(told=Told()) as app:
+        for name in names[:-1]:  # of the last one, the newest, only the sweep knows
+            await world.asked(app, name, "shop")
+    await world.failing(names[-1], "shop", Symptom.IMAGE_PULL)
+    async with world.daemon(told=Told(), grace_seconds=0, workers=1):
+
+        async def all_were() -> bool:
+            return set(looked_at) == set(names)
+
+        await eventually(all_were)
+    assert list(dict.fromkeys(looked_at)) == names
 
 
 async def test_an_incident_whose_subject_cannot_be_understood_holds_up_no_other(

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from incidents.incident import Status
-from tests.builders import deployment, pod, replica_set, stamp, waiting
+from scraper.intake import STORM
+from tests.builders import deployment, pod, replica_set, signal, stamp, subject, waiting
 from tests.scraper.seeing import Seeing, seeing
 from tools.store import StoreError
 
@@ -147,3 +148,34 @@ async def test_while_the_store_refuses_everything_the_stream_waits_and_memory_do
                 await found.intake.take(event(number))
         assert refused == 10
         assert await taken(found) == 3
+
+
+@pytest.mark.parametrize(("warnings", "is_alone"), [(STORM, False), (STORM // 10, True)])
+async def test_only_the_batches_of_a_storm_hold_back_what_comes_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: int, is_alone: bool
+) -> None:
+    """An event that came long before its incident was closed must not be written after that, and open another."""
+    async with seeing(tmp_path, *BROKEN) as found:
+        write = found.store.open_or_join_all
+
+        async def slow(batch: Any) -> Any:
+            found.clock.advance(0.2)
+            return await write(batch)
+
+        await found.intake.take(event(0))
+        monkeypatch.setattr(found.store, "open_or_join_all", slow)
+        assert await taken(found, *(event(number) for number in range(1, warnings + 1))) == warnings + 1
+        await found.intake.take(event(warnings + 1))
+        (incident,) = await found.incidents()
+        assert (incident.signals == warnings + 2) is is_alone
+
+
+async def test_a_warning_of_the_last_seconds_before_the_start_opens_nothing_once_its_incident_is_closed(
+    tmp_path: Path,
+) -> None:
+    """A restart in the middle of a repair: the list of events may come after the repair has ended."""
+    async with seeing(tmp_path, *WELL) as found:
+        repaired, _ = await found.store.open_or_join(subject(), signal("event-1"))
+        await found.store.save_incident(msgspec.structs.replace(repaired, status=Status.CLOSED))
+        await taken(found, event(1, seconds_ago=3))
+        assert [one.id for one in await found.incidents()] == [repaired.id]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scraper.queue import Key, KeyQueue, Queue
 
 A, B = Key("a"), Key("b")
-QUEUES: dict[str, Callable[[Callable[[], float], int], Queue]] = {
-    "in process": lambda now, capacity: KeyQueue(now, capacity=capacity),
+QUEUES: dict[str, Callable[[Callable[[], float], int, int | None], Queue]] = {
+    "in process": lambda now, capacity, share: KeyQueue(now, capacity=capacity, share=share),
 }
 Make = Callable[..., Queue]
 KEYS = st.sampled_from([Key(name) for name in "abcd"])
@@ -36,7 +36,7 @@ class Moment:
 def make(request: pytest.FixtureRequest) -> Make:
     """Makes a queue of the implementation under test."""
     build = QUEUES[request.param]
-    return lambda now=None, capacity=1000: build(now or Moment(), capacity)
+    return lambda now=None, capacity=1000, share=None: build(now or Moment(), capacity, share)
 
 
 async def taken(queue: Queue) -> Key | None:
@@ -193,7 +193,7 @@ def test_it_does_what_a_dictionary_of_due_moments_would(build: Make, steps: list
 
 async def _compare(build: Make, steps: list[tuple[str, Key, int]]) -> None:
     moment = Moment()
-    queue, due, flying = build(moment, 1000), dict[Key, float](), set[Key]()
+    queue, due, flying = build(moment, 1000, None), dict[Key, float](), set[Key]()
     for step, key, number in steps:
         if step == "add":
             queue.add(key, delay_seconds=number)
@@ -212,3 +212,28 @@ async def _compare(build: Make, steps: list[tuple[str, Key, int]]) -> None:
                 del due[got]
                 flying.add(got)
         assert len(queue) == len(due)
+
+
+async def test_a_group_whose_keys_take_long_leaves_workers_for_the_others_to_come(make: Make) -> None:
+    queue = make(share=2)
+    for number in range(9):
+        queue.add(Key(f"noisy-{number}"), group="noisy")
+    held = [key for _ in range(4) if (key := await taken(queue)) is not None]
+    assert len(held) == 2
+    queue.add(A, group="quiet")
+    assert await taken(queue) == A
+    queue.done(held[0])
+    assert str(await taken(queue)).startswith("noisy")
+    assert await taken(queue) is None
+
+
+async def test_whoever_waits_for_a_group_that_has_its_share_is_woken_when_one_is_done(make: Make) -> None:
+    queue = make(share=1)
+    queue.add(A)
+    queue.add(B)
+    held = await taken(queue)
+    assert held is not None
+    taking = asyncio.create_task(queue.take())
+    await asyncio.sleep(0)
+    queue.done(held)
+    assert {held, await asyncio.wait_for(taking, 5)} == {A, B}

@@ -12,7 +12,8 @@ from incidents.objects import CLAIM
 from incidents.policy import Verdict
 from incidents.signals import Source
 from incidents.snapshot import spec_digest
-from scraper.handed_over import FOUNDATIONS_EVERY, REMINDER_SECONDS
+from scraper.handed_over import REMINDER_SECONDS
+from scraper.turns import ROUTINE_SECONDS
 from tests.builders import NOW, container, deployment, pod, proposal, replica_set, signal, subject, template, waiting
 from tests.scraper.seeing import Seeing, seeing, thing
 
@@ -116,7 +117,8 @@ async def test_a_change_of_what_the_case_rests_on_is_a_reason_to_try_again(
         first = await held(found, Status.HANDED_OVER, of=before[0])
         assert await found.handed_over.review() == []
         found.cluster.serve(*changed)
-        due = [one for _ in range(FOUNDATIONS_EVERY) for one in await found.handed_over.review()]
+        found.clock.advance(ROUTINE_SECONDS)
+        due = await found.handed_over.review()
         assert [one.follows for one in due] == ([first.id] if follows else [])
 
 

@@ -115,6 +115,7 @@ async def test_when_the_cause_is_over_what_still_fails_is_worked_on_and_what_is_
 
         await found.grace.advise(again)  # explained by a new incident of the quota
         found.cluster.serve(deployment(ready=1), replica_set(), pod(ready=True), SMALL)
+        await found.sweep()
         await found.handed_over.review()
         found.clock.advance(61)
         await found.handed_over.review()
@@ -155,6 +156,7 @@ async def test_what_breaks_later_while_its_cause_goes_on_explaining_others_is_wo
         await found.grace.advise(incident)
         assert await found.handed_over.review() == []
         found.cluster.serve(deployment(ready=0), replica_set(), CRASHING, HOOK)
+        found.clock.advance(61)
         (again,) = await found.handed_over.review()
         assert (again.id, again.status) == (incident.id, Status.OPEN)
         assert await found.grace.advise(again) is Advice.WORK

@@ -161,3 +161,17 @@ async def test_a_program_that_ends_without_its_upstream_runs_once_that_is_there(
             return bool(pod["status"]["containerStatuses"][0]["ready"])
 
         await world.eventually(runs)
+
+
+async def test_what_somebody_else_has_said_of_its_readiness_is_put_right() -> None:
+    async with running_world() as world:
+        await world.run_pod({"containers": [container(WEB)]})
+        ready = next(item for item in (await until_ready(world))["status"]["conditions"] if item["type"] == "Ready")
+        lost = {"status": {"conditions": [ready | {"status": "False", "reason": "SaidSo"}]}}
+        name = (await world.pod() or {})["metadata"]["name"]
+        changed = await world.client.patch(
+            PODS, name, lost, NAMESPACE, subresource="status", content_type=STRATEGIC_MERGE_PATCH
+        )
+        assert "SaidSo" in orjson.dumps(changed).decode()
+        again = await until_ready(world)
+    assert "SaidSo" not in orjson.dumps(again).decode()

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from tests.builders import NOW
-from tools.store.audit import GENESIS, broken_links, hash_of, linked
-from tools.store.records import AuditRecord
+from tools.store.audit import GENESIS, broken_links, cut_off, hash_of, linked
+from tools.store.records import AuditHead, AuditRecord
 
 Tampering = Callable[[list[AuditRecord]], list[AuditRecord]]
 
@@ -68,3 +68,24 @@ class TestTheChain:
             {"at": NOW.replace(year=2027)},
         ]
         assert len({hash_of(changed(record, **other)) for other in others} | {hash_of(record)}) == len(others) + 1
+
+
+class TestTheEnd:
+    """What was written last is kept apart from the records."""
+
+    def test_a_trail_that_ends_with_it_is_whole_and_so_is_one_that_was_begun_on_an_older_store(self) -> None:
+        last = chain()[-1]
+        for head in (None, AuditHead(last.sequence, last.hash), AuditHead(last.sequence)):
+            assert cut_off(head, last, last=last.sequence) is None
+
+    def test_a_tail_that_is_gone_shows_before_another_record_is_written(self) -> None:
+        for head in (AuditHead(5, "x"), AuditHead(5)):
+            missing = cut_off(head, None, last=3)
+            assert missing is not None
+            assert missing.sequence == 4
+            assert "number 5" in missing.reason
+
+    def test_a_last_record_that_was_replaced_shows(self) -> None:
+        last = chain()[-1]
+        replaced = changed(last, detail={"who": "al"}, rehash=True)
+        assert cut_off(AuditHead(last.sequence, last.hash), replaced, last=last.sequence) is not None

@@ -17,7 +17,7 @@ from tests.clocks import FakeClock
 from tests.store.places import LATER
 from tests.store.values import change_of, other_subject, some_evidence
 from tools.store import Store, StoreError
-from tools.store.audit import broken_links
+from tools.store.audit import broken_links, cut_off
 from tools.store.database import Database
 from tools.store.files import write_ahead
 from tools.store.schema import ABOUT_AN_INCIDENT, SCHEMA_VERSION
@@ -270,6 +270,10 @@ class TestTheAuditsTable:
             with raw(path) as connection:
                 connection.execute("DROP TRIGGER audit_is_never_shortened")
                 connection.execute("DELETE FROM audit WHERE sequence > 2")
+            left = await store.audit_records()
+            missing = cut_off(await store.audit_head(), None, last=left[-1].sequence)
+            assert missing is not None
+            assert missing.sequence == 3
             await store.audit("command", number=4)
             (broken,) = broken_links(await store.audit_records())
         assert (broken.sequence, "some are gone" in broken.reason) == (5, True)

@@ -38,6 +38,21 @@ class TestOneOpenIncidentASubject:
         assert [new for _, new in await store.open_or_join_all(found)] == [False] * 3
         assert await store.incident_of(subject()) == third[0]
 
+    async def test_a_series_that_grows_within_one_batch_counts_what_it_has_grown_to(self, store: Store) -> None:
+        await store.open_or_join_all([(subject(), signal("a", 2))])
+        grown = [(subject(), signal("a", 3)), (subject(), signal("a", 7)), (subject(), signal("a", 5))]
+        joined = await store.open_or_join_all(grown)
+        assert joined[-1][0].signals == 7
+        (incident,) = await store.incidents()
+        assert incident.signals == 7
+        assert (await store.open_or_join(subject(), signal("a", 8)))[0].signals == 8
+
+    async def test_more_events_than_one_statement_takes_are_known_again(self, store: Store) -> None:
+        batch = [(subject(), signal(f"event-{number}")) for number in range(1_100)]
+        await store.open_or_join_all(batch)
+        again = await store.open_or_join_all(batch)
+        assert again[-1][0].signals == 1_100
+
     async def test_two_subjects_have_two_incidents(self, store: Store) -> None:
         await store.open_or_join(subject(), signal())
         assert (await store.open_or_join(other_subject(), signal()))[1]
@@ -201,3 +216,23 @@ class TestManySignalsAtOnce:
 
     async def test_an_empty_batch_is_nothing(self, store: Store) -> None:
         assert await store.open_or_join_all([]) == []
+
+
+class TestAnObservation:
+    """What one look found is kept as one thing."""
+
+    async def test_it_keeps_the_evidence_the_round_and_a_line_of_the_timeline(self, store: Store) -> None:
+        incident, _ = await store.open_or_join(subject(), signal())
+        await store.save_observation(incident.id, 1, some_evidence(), entry=some_round(), detail={"says": "it fails"})
+        assert await store.evidence(incident.id) == [some_evidence()]
+        assert await store.rounds(incident.id) == [some_round()]
+        assert [(entry.step, entry.detail["says"]) for entry in await store.timeline(incident.id)] == [
+            ("observed", "it fails")
+        ]
+
+    async def test_one_that_begins_no_round_leaves_the_rounds_alone(self, store: Store) -> None:
+        incident, _ = await store.open_or_join(subject(), signal())
+        await store.save_round(incident.id, some_round())
+        await store.save_observation(incident.id, 2, some_evidence(), detail={})
+        assert await store.rounds(incident.id) == [some_round()]
+        assert await store.latest_evidence(incident.id) == some_evidence()

@@ -23,6 +23,7 @@ from tests.store.values import (
 )
 from tools.store import Store
 from tools.store.audit import broken_links
+from tools.store.records import AuditHead, Lease
 
 
 class TestLeases:
@@ -71,6 +72,16 @@ class TestLeases:
         await store.acquire_lease("uid/1", "one", seconds=10)
         place.clocks.restart_machine()
         assert await other.acquire_lease("uid/1", "two", seconds=10)
+
+    async def test_a_lease_says_who_has_it_and_for_how_much_longer(
+        self, place: Place, store: Store, other: Store
+    ) -> None:
+        await store.acquire_lease("uid/1", "one", seconds=10)
+        place.clocks.pass_(4)
+        assert await other.lease("uid/1") == Lease("one", 6)
+        assert await other.lease("uid/2") is None
+        place.clocks.pass_(7)
+        assert await other.lease("uid/1") is None
 
     async def test_what_the_dead_have_left_is_freed_and_nothing_else(self, store: Store) -> None:
         for key, holder in [("uid/1", "dead"), ("uid/2", "dead"), ("uid/3", "alive")]:
@@ -132,6 +143,13 @@ class TestTheAuditTrail:
         rest = await store.audit_records(after=first[-1].sequence)
         assert [record.detail["number"] for record in [*first, *rest]] == [0, 1, 2, 3, 4]
         assert list(broken_links(rest, after=first[-1])) == []
+
+    async def test_the_last_record_is_known_apart_from_the_records(self, store: Store, other: Store) -> None:
+        assert await store.audit_head() is None
+        for number in range(3):
+            await store.audit("command", number=number)
+        last = (await store.audit_records())[-1]
+        assert await other.audit_head() == AuditHead(last.sequence, last.hash)
 
     async def test_the_identity_of_a_store_is_its_own(self, place: Place, store: Store, other: Store) -> None:
         assert await store.identity() == await other.identity()

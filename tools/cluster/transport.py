@@ -7,12 +7,14 @@ API classes loads every model, and typed models drop fields they do not know.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -228,9 +230,12 @@ class _Source:
         from kubernetes.aio.client.api_client import ApiClient
         from kubernetes.aio.client.configuration import Configuration
 
+        logging.getLogger("kubernetes.aio.config").setLevel(logging.ERROR)  # what it warns of is the error that follows
         configuration = Configuration()
         configuration.retries = None  # repeated here, where Retry-After and the kind of request are known
         configuration.connection_pool_maxsize = 32
+        # aiohttp would look for a proxy and read ~/.netrc anew, in other threads, before each request.
+        configuration.client_session_kwargs = {"trust_env": False}
         given = self.kubeconfig
         try:
             if self.in_cluster:
@@ -249,7 +254,14 @@ class _Source:
             raise Misconfigured(
                 f"{where} cannot be used: {_first_line(error)}; pass --kubeconfig FILE and --context NAME"
             ) from error
+        configuration.proxy = configuration.proxy or _proxy_for(str(configuration.host))
         return ApiClient(configuration)
+
+
+def _proxy_for(server: str) -> str | None:
+    """The proxy that the environment names for an address; the kubeconfig's ``proxy-url`` goes before it."""
+    address = urlsplit(server)
+    return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
 
 
 def _first_line(error: BaseException) -> str:

@@ -116,6 +116,8 @@ class WarningEvents:
             except Forbidden:
                 raise  # waiting does not cure it: the caller says so and stops
             except ClusterError as error:
+                if clock() - began >= HASTY_SECONDS:
+                    self._pause = FIRST_PAUSE_SECONDS  # it has held, if in silence: this is no failure after a failure
                 await self._interrupted(error, clock())
                 continue
             if clock() - began < HASTY_SECONDS:

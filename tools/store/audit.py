@@ -2,8 +2,8 @@
 
 Each record carries a hash over itself and the hash of the record before, so a line that was rewritten, taken out or put
 in breaks the chain where it happened. That shows accidents and clumsy hands; whoever can rewrite the whole
-file can make a new chain, which is why the records are also worth sending elsewhere. Records that were cut off at
-the end show as soon as another is written: numbers are never given twice.
+file can make a new chain, which is why the records are also worth sending elsewhere. What was cut off at the end shows
+because the last record's number and hash are kept apart from the records, and numbers are never given twice.
 
 Values are shown only where they cannot be a secret: numbers, and texts of a few fields by name. Of each there is a
 digest besides, under a key that never leaves the store: equal for equal values, and of no use to somebody who guesses.
@@ -23,7 +23,7 @@ from incidents.changes import Change, LeafChange
 from incidents.codec import digest, to_json
 from incidents.pointers import parts_of
 from tools.scrub import scrub
-from tools.store.records import AuditRecord
+from tools.store.records import AuditHead, AuditRecord
 
 GENESIS = "0" * 64
 LEAVES_SHOWN = 100  # of one change; a rollback replaces a whole template
@@ -77,6 +77,19 @@ def broken_links(records: Iterable[AuditRecord], *, after: AuditRecord | None = 
         if record.hash != hash_of(record):
             yield BrokenLink(record.sequence, "it is not what was written")
         before = record
+
+
+def cut_off(head: AuditHead | None, found: AuditRecord | None, *, last: int) -> BrokenLink | None:
+    """What is wrong at the end of a trail, if anything is.
+
+    ``head`` is the last record as it was written, read before the records; ``found`` is the record with its number,
+    None where there is none; ``last`` is the number of the last record there is.
+    """
+    if head is None or (found is not None and head.hash in ("", found.hash)):
+        return None
+    if found is not None:
+        return BrokenLink(head.sequence, "it is not the record that was written last")
+    return BrokenLink(last + 1, f"the trail ends before it; the last record written was number {head.sequence}")
 
 
 def change_detail(change: Change, *, approved_by: str, key: bytes) -> dict[str, Any]:

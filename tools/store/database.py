@@ -41,6 +41,10 @@ class Rows:
         """Execute one statement; how many rows it changed."""
         return self._connection.execute(statement, values).rowcount
 
+    def run_each(self, statement: str, values: Sequence[Values]) -> None:
+        """Execute one statement for each of many values."""
+        self._connection.executemany(statement, values)
+
     def rows(self, query: str, values: Values = ()) -> list[tuple[object, ...]]:
         """All rows of a query."""
         return self._connection.execute(query, values).fetchall()

@@ -21,7 +21,7 @@ from incidents.objects import ChangeId, ClusterId, IncidentId
 from incidents.signals import Signal
 from incidents.subjects import Subject
 from tools.notify.contract import Notice
-from tools.store.records import AuditRecord, TimelineEntry
+from tools.store.records import AuditHead, AuditRecord, Lease, TimelineEntry
 
 
 class StoreError(Exception):
@@ -68,6 +68,17 @@ class Incidents(Protocol):
     async def save_evidence(self, incident: IncidentId, number: int, evidence: Evidence) -> None:
         """Keep what was read for one round."""
 
+    async def save_observation(
+        self,
+        incident: IncidentId,
+        number: int,
+        evidence: Evidence,
+        *,
+        entry: Round | None = None,
+        detail: Mapping[str, object],
+    ) -> None:
+        """Keep what was read for one round, the round where it begins one, and the timeline's step ``observed``."""
+
     async def evidence(self, incident: IncidentId) -> list[Evidence]:
         """What was read for each round, in order."""
 
@@ -75,7 +86,7 @@ class Incidents(Protocol):
         """What was read last."""
 
     async def note(self, incident: IncidentId, step: str, **detail: object) -> None:
-        """Add one entry to an incident's timeline."""
+        """Add one entry to an incident's timeline; one that only repeats what was said is counted in that."""
 
     async def timeline(self, incident: IncidentId) -> list[TimelineEntry]:
         """An incident's timeline in order."""
@@ -191,6 +202,9 @@ class Upkeep(Protocol):
     async def release_leases_of(self, holders: Sequence[str]) -> int:
         """Free what holders that are known to be dead have left; how many leases."""
 
+    async def lease(self, key: str) -> Lease | None:
+        """Who holds a lease; None if nobody does, or if it has run out."""
+
     async def lease_holders(self) -> list[str]:
         """Everybody who holds a lease or has left one behind."""
 
@@ -211,6 +225,9 @@ class Upkeep(Protocol):
 
     async def audit_records(self, *, after: int = 0, limit: int = 1000) -> list[AuditRecord]:
         """Audit records behind a sequence number, oldest first."""
+
+    async def audit_head(self) -> AuditHead | None:
+        """The last audit record as it was written, kept apart from the records; None before the first one."""
 
     async def prune(self, *, before: datetime) -> list[IncidentId]:
         """Forget incidents that were closed before, with all that is kept about them; which. Audit stays.

@@ -155,7 +155,12 @@ _SECOND = (
     "CREATE INDEX outbox_unsent ON outbox (sent_at) WHERE sent_at IS NULL",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
+_THIRD = (
+    "ALTER TABLE timeline ADD COLUMN count INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE timeline ADD COLUMN last_at TEXT",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 ABOUT_AN_INCIDENT = ("decisions", "requests", "changes", "rounds", "evidence", "events_counted", "timeline", "outbox")

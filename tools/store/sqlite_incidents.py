@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,15 +12,21 @@ import msgspec
 from incidents.codec import decode, encode
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Round, Status
-from incidents.objects import IncidentId
+from incidents.objects import IncidentId, Uid
 from incidents.signals import Signal
 from incidents.subjects import Subject
 from tools.store.database import Rows
 from tools.store.records import TimelineEntry
 from tools.store.tables import Tables, marks
+from tools.store.timeline import write_entry
 
 _OF_SUBJECT = "SELECT body FROM incidents WHERE subject_key = ? AND status <> 'closed'"
-_NOTED = "INSERT INTO timeline (incident, at, step, detail) VALUES (?, ?, ?, ?)"
+_BODY = "UPDATE incidents SET body = ? WHERE id = ?"
+_ROUND = "INSERT INTO rounds (incident, number, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+_EVIDENCE = (
+    "INSERT INTO evidence (incident, round, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+)
+_ASKED_AT_ONCE = 500  # values of one statement; SQLite takes at least 999
 
 
 class IncidentTables(Tables):
@@ -35,37 +42,52 @@ class IncidentTables(Tables):
         def work(rows: Rows) -> list[tuple[Incident, bool]]:
             held: dict[str, Incident] = {}  # each is read and written once, however many signals it gets
             joined, grown = [], set[str]()
+            counted, events = Counted(rows), defaultdict[str, list[Uid]](list)
             for subject, signal in batch:
-                found = held.get(subject.key) or rows.body(_OF_SUBJECT, (subject.key,), Incident)
-                incident = _grown(rows, found, signal) if found else self._opened(rows, subject, signal, None)
+                events[subject.key].append(signal.event_uid)
+            for subject, signal in batch:
+                found = held.get(subject.key) or counted.read(
+                    rows.body(_OF_SUBJECT, (subject.key,), Incident), events[subject.key]
+                )
+                incident = (
+                    _grown(counted, found, signal) if found else self._opened(rows, subject, signal, None, counted)
+                )
                 if found is None:
-                    rows.run(_NOTED, (incident.id, self._now().isoformat(), "opened", encode({"signal": signal})))
+                    self._noted(rows, incident.id, "opened", {"signal": signal})
                 if found is not None and incident is not found:
                     grown.add(subject.key)
                 held[subject.key] = incident
                 joined.append((incident, found is None))
-            for key in grown:
-                _write_body(rows, held[key])
+            counted.write()
+            rows.run_each(_BODY, [(encode(held[key]), held[key].id) for key in grown])
             return joined
 
         return await self._database.write(work)
 
     def _joined(self, rows: Rows, subject: Subject, signal: Signal) -> tuple[Incident, bool]:
-        found = rows.body(_OF_SUBJECT, (subject.key,), Incident)
-        if found is not None:
-            return _counted(rows, found, signal), False
-        return self._opened(rows, subject, signal, None), True
+        counted = Counted(rows)
+        found = counted.read(rows.body(_OF_SUBJECT, (subject.key,), Incident), [signal.event_uid])
+        incident = _grown(counted, found, signal) if found else self._opened(rows, subject, signal, None, counted)
+        counted.write()
+        if found is not None and incident is not found:
+            rows.run(_BODY, (encode(incident), incident.id))
+        return incident, found is None
 
     async def succeed(self, incident: Incident, signal: Signal) -> Incident:
         """Close an incident and open the one that follows it."""
 
         def work(rows: Rows) -> Incident:
             _saved(rows, msgspec.structs.replace(incident, status=Status.CLOSED, ended_at=self._now()), self._now())
-            return self._opened(rows, incident.subject, signal, incident.id)
+            counted = Counted(rows)
+            opened = self._opened(rows, incident.subject, signal, incident.id, counted)
+            counted.write()
+            return opened
 
         return await self._database.write(work)
 
-    def _opened(self, rows: Rows, subject: Subject, signal: Signal, follows: IncidentId | None) -> Incident:
+    def _opened(
+        self, rows: Rows, subject: Subject, signal: Signal, follows: IncidentId | None, counted: Counted
+    ) -> Incident:
         incident = Incident(
             id=IncidentId(str(uuid.uuid4())),
             subject=subject,
@@ -80,7 +102,7 @@ class IncidentTables(Tables):
             "INSERT INTO incidents (id, subject_key, status, opened_at, body) VALUES (?, ?, ?, ?, ?)",
             (incident.id, subject.key, incident.status, incident.opened_at.isoformat(), encode(incident)),
         )
-        _fresh(rows, incident.id, signal)
+        counted.fresh(incident.id, signal)
         return incident
 
     async def incident(self, incident_id: IncidentId) -> Incident | None:
@@ -108,11 +130,7 @@ class IncidentTables(Tables):
 
     async def save_round(self, incident: IncidentId, entry: Round) -> None:
         """Write one round, in place of an earlier form of it."""
-        statement = (
-            "INSERT INTO rounds (incident, number, body) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET body = excluded.body"
-        )
-        await self._database.write(lambda rows: rows.run(statement, (incident, entry.number, encode(entry))))
+        await self._database.write(lambda rows: rows.run(_ROUND, (incident, entry.number, encode(entry))))
 
     async def rounds(self, incident: IncidentId) -> list[Round]:
         """The rounds of an incident in order."""
@@ -121,11 +139,26 @@ class IncidentTables(Tables):
 
     async def save_evidence(self, incident: IncidentId, number: int, evidence: Evidence) -> None:
         """Keep what was read for one round."""
-        statement = (
-            "INSERT INTO evidence (incident, round, body) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET body = excluded.body"
-        )
-        await self._database.write(lambda rows: rows.run(statement, (incident, number, encode(evidence))))
+        await self._database.write(lambda rows: rows.run(_EVIDENCE, (incident, number, encode(evidence))))
+
+    async def save_observation(
+        self,
+        incident: IncidentId,
+        number: int,
+        evidence: Evidence,
+        *,
+        entry: Round | None = None,
+        detail: Mapping[str, object],
+    ) -> None:
+        """Keep what was read for one round, the round where it begins one, and the timeline's step ``observed``."""
+
+        def work(rows: Rows) -> None:
+            rows.run(_EVIDENCE, (incident, number, encode(evidence)))
+            if entry is not None:
+                rows.run(_ROUND, (incident, entry.number, encode(entry)))
+            self._noted(rows, incident, "observed", detail)
+
+        await self._database.write(work)
 
     async def evidence(self, incident: IncidentId) -> list[Evidence]:
         """What was read for each round, in order."""
@@ -139,18 +172,26 @@ class IncidentTables(Tables):
 
     async def note(self, incident: IncidentId, step: str, **detail: object) -> None:
         """Add one entry to an incident's timeline."""
-        values = (incident, self._now().isoformat(), step, encode(detail))
-        await self._database.write(lambda rows: rows.run(_NOTED, values))
+        await self._database.write(lambda rows: self._noted(rows, incident, step, detail))
+
+    def _noted(self, rows: Rows, incident: IncidentId, step: str, detail: Mapping[str, object]) -> None:
+        write_entry(rows, incident, self._now(), step, detail)
 
     async def timeline(self, incident: IncidentId) -> list[TimelineEntry]:
         """An incident's timeline in order."""
-        query = "SELECT at, step, detail FROM timeline WHERE incident = ? ORDER BY sequence"
-        return await self._database.read(
-            lambda rows: [
-                TimelineEntry(at=datetime.fromisoformat(str(at)), step=str(step), detail=decode(str(detail), dict))
-                for at, step, detail in rows.rows(query, (incident,))
-            ]
-        )
+        query = "SELECT at, step, detail, count, last_at FROM timeline WHERE incident = ? ORDER BY sequence"
+        return await self._database.read(lambda rows: [_entry(row) for row in rows.rows(query, (incident,))])
+
+
+def _entry(row: tuple[object, ...]) -> TimelineEntry:
+    at, step, detail, count, last = row
+    return TimelineEntry(
+        at=datetime.fromisoformat(str(at)),
+        step=str(step),
+        detail=decode(str(detail), dict),
+        count=int(str(count)),
+        last_at=datetime.fromisoformat(str(last)) if last is not None else None,
+    )
 
 
 def _saved(rows: Rows, incident: Incident, now: datetime) -> None:
@@ -167,36 +208,46 @@ def _saved(rows: Rows, incident: Incident, now: datetime) -> None:
         rows.run("DELETE FROM events_counted WHERE incident = ?", (incident.id,))
 
 
-def _counted(rows: Rows, incident: Incident, signal: Signal) -> Incident:
-    grown = _grown(rows, incident, signal)
-    if grown is not incident:
-        _write_body(rows, grown)
-    return grown
-
-
-def _grown(rows: Rows, incident: Incident, signal: Signal) -> Incident:
+def _grown(counted: Counted, incident: Incident, signal: Signal) -> Incident:
     """The incident with a signal counted in it, still to be written; itself if nothing in the signal is new."""
-    fresh = _fresh(rows, incident.id, signal)
+    fresh = counted.fresh(incident.id, signal)
     if fresh <= 0:
         return incident
     return msgspec.structs.replace(incident, last_signal=signal, signals=incident.signals + fresh)
 
 
-def _write_body(rows: Rows, incident: Incident) -> None:
-    rows.run("UPDATE incidents SET body = ? WHERE id = ?", (encode(incident), incident.id))
+class Counted:
+    """How often the events of one transaction have been counted, read and written once for all of them."""
 
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._known: dict[tuple[object, object], int] = {}
+        self._new: dict[tuple[object, object], int] = {}
 
-def _fresh(rows: Rows, incident: IncidentId, signal: Signal) -> int:
-    """How many occurrences of a signal's event have not been counted in this incident; they are now."""
-    if not signal.event_uid:
-        return signal.count
-    counted = rows.rows(
-        "SELECT count FROM events_counted WHERE incident = ? AND event_uid = ?", (incident, signal.event_uid)
-    )
-    fresh = signal.count - (int(str(counted[0][0])) if counted else 0)
-    if fresh > 0:
-        rows.run(
+    def read(self, incident: Incident | None, events: Sequence[Uid]) -> Incident | None:
+        """An incident, once it is known how often these events have been counted in it."""
+        if incident is None:
+            return None
+        for start in range(0, len(events), _ASKED_AT_ONCE):
+            part = events[start : start + _ASKED_AT_ONCE]
+            query = f"SELECT event_uid, count FROM events_counted WHERE incident = ? AND event_uid IN ({marks(part)})"  # noqa: S608 - marks are question marks
+            for event, count in self._rows.rows(query, (incident.id, *part)):
+                self._known[incident.id, event] = int(str(count))
+        return incident
+
+    def fresh(self, incident: IncidentId, signal: Signal) -> int:
+        """How many occurrences of a signal's event have not been counted in this incident; they are now."""
+        if not signal.event_uid:
+            return signal.count
+        key = (incident, signal.event_uid)
+        fresh = signal.count - self._known.get(key, 0)
+        if fresh > 0:
+            self._known[key] = self._new[key] = signal.count
+        return fresh
+
+    def write(self) -> None:
+        """Keep what is new."""
+        self._rows.run_each(
             "INSERT OR REPLACE INTO events_counted (incident, event_uid, count) VALUES (?, ?, ?)",
-            (incident, signal.event_uid, signal.count),
+            [(*key, count) for key, count in self._new.items()],
         )
-    return fresh

@@ -23,9 +23,9 @@ from incidents.objects import IncidentId
 from tools.notify.contract import Notice
 from tools.store.database import Rows
 from tools.store.port import StoreError
-from tools.store.records import AuditRecord
+from tools.store.records import AuditHead, AuditRecord, Lease
 from tools.store.schema import ABOUT_AN_INCIDENT
-from tools.store.tables import Tables, kept_once, marks
+from tools.store.tables import AUDIT_HEAD, Tables, kept_once, marks
 
 EVENTS_REMEMBERED = 1000  # of one incident; the API server itself forgets an event within the hour
 _PRUNED_AT_ONCE = 100  # incidents in one transaction, so that nobody waits long for the file
@@ -93,6 +93,18 @@ class UpkeepTables(Tables):
         statement = "DELETE FROM leases WHERE holder = ?"
         return await self._database.write(lambda rows: sum(rows.run(statement, (holder,)) for holder in set(holders)))
 
+    async def lease(self, key: str) -> Lease | None:
+        """Who holds a lease; None if nobody does, or if it has run out."""
+        query = "SELECT holder, seconds, runs_out FROM leases WHERE key = ?"
+
+        def work(rows: Rows) -> Lease | None:
+            for holder, seconds, runs_out in rows.rows(query, (key,)):
+                left = float(str(runs_out)) - self._steady()
+                return Lease(str(holder), left) if 0 < left <= float(str(seconds)) else None
+            return None
+
+        return await self._database.read(work)
+
     async def lease_holders(self) -> list[str]:
         """Everybody who holds a lease, or has left one behind."""
         query = "SELECT DISTINCT holder FROM leases ORDER BY holder"
@@ -133,6 +145,19 @@ class UpkeepTables(Tables):
             "SELECT sequence, at, step, detail, previous, hash FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?"
         )
         return await self._database.read(lambda rows: [_record(row) for row in rows.rows(query, (after, limit))])
+
+    async def audit_head(self) -> AuditHead | None:
+        """The last audit record as it was written; of an older store no more than its number."""
+        query = (
+            "SELECT coalesce((SELECT value FROM meta WHERE key = ?),"
+            " (SELECT seq FROM sqlite_sequence WHERE name = 'audit'), '')"
+        )
+
+        def work(rows: Rows) -> AuditHead | None:
+            sequence, _, hash_ = rows.texts(query, (AUDIT_HEAD,))[0].partition(" ")
+            return AuditHead(int(sequence), hash_) if sequence else None
+
+        return await self._database.read(work)
 
     # --- forgetting
 

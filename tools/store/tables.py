@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from incidents.codec import decode, encode, to_json
 from tools.store.audit import GENESIS, linked
 from tools.store.database import Database, Rows
+
+AUDIT_HEAD = "audit-head"  # where the last record's number and hash are kept, so that a trail cut short shows
 
 
 class Tables:
@@ -36,6 +38,8 @@ class Tables:
             "INSERT INTO audit (sequence, at, step, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?)",
             (record.sequence, record.at.isoformat(), step, encode(said), record.previous, record.hash),
         )
+        head = (AUDIT_HEAD, f"{record.sequence} {record.hash}")
+        rows.run("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", head)
 
 
 def kept_once(rows: Rows, name: str) -> str:
@@ -44,6 +48,6 @@ def kept_once(rows: Rows, name: str) -> str:
     return rows.texts("SELECT value FROM meta WHERE key = ?", (name,))[0]
 
 
-def marks(values: tuple[object, ...]) -> str:
+def marks(values: Sequence[object]) -> str:
     """As many question marks as there are values, for ``IN (...)``."""
     return ", ".join("?" * len(values))

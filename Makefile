@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STUDIO_ENV := LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false
 
-.PHONY: help demo run test test-kill test-conformance scenarios lint bench bench-cluster soak soak-short schema access control-plane test-control-plane prove test-studio studio lock wheel clean
+.PHONY: help demo run test test-kill test-models test-conformance scenarios lint bench bench-model test-replay bench-cluster soak soak-short schema access control-plane test-control-plane prove notebooks test-studio studio lock wheel clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -26,13 +26,16 @@ test: $(DEV) ## the fast tests: Python and loopback only
 	$(BIN)/pytest -n 3 --dist loadgroup
 
 test-conformance: $(DEV) ## facts of the Kubernetes API on the embedded cluster
-	$(BIN)/pytest -n 2 --dist loadgroup -m conformance tests/conformance
+	$(BIN)/pytest -n 2 --dist loadgroup -m conformance tests/conformance tests/simulator
 
 scenarios: $(DEV) ## every scenario by the real program on the embedded cluster
 	$(BIN)/python -m tests.prove --side embedded --fresh
 
 test-kill: $(DEV) ## kill the daemon at every request and every commit of an incident
-	$(BIN)/pytest -n 2 -m kill tests/kill
+	$(BIN)/pytest -n 2 -m kill tests/kill tests/cli
+
+test-models: $(DEV) ## the whole program against a model on loopback that misbehaves in every way
+	$(BIN)/pytest -n 2 -m models tests/models_end_to_end tests/tools
 
 lint: $(DEV) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -42,6 +45,12 @@ lint: $(DEV) ## formatting, lint, types, import contracts
 
 bench: $(DEV) ## measure the daemon against its targets, side by side in one run; results in benchmarks/results
 	$(BIN)/python benchmarks/bench.py
+
+bench-model: $(DEV) ## what an incident costs at a model, beside the simplest supervisor; no key, nothing leaves the machine
+	$(BIN)/python -m benchmarks.model
+
+test-replay: $(DEV) ## every scenario on the embedded cluster, exported as a case and decided again from the file
+	$(BIN)/python -m tests.cases
 
 bench-cluster: $(DEV) ## measure the embedded cluster, 5,000 pods included
 	$(BIN)/python benchmarks/embedded_cluster.py
@@ -67,11 +76,14 @@ prove: control-plane ## every scenario, and the daemon killed everywhere, on bot
 schema: control-plane ## take the facts about fields from the real API server again
 	$(BIN)/python -m tests.control_plane.schema
 
-test-studio: $(DEV) ## start LangGraph's development server and run plain words through it
+notebooks: $(DEV) ## run the notebooks in fresh kernels, on the embedded cluster and without keys
+	$(BIN)/pytest -n 2 -m notebooks tests/notebooks
+
+test-studio: $(DEV) ## start LangGraph's development server and drive it through its client
 	$(BIN)/pytest -m studio tests/studio
 
-studio: $(DEV) ## LangGraph Studio's server on an embedded cluster
-	$(STUDIO_ENV) $(BIN)/langgraph dev --no-browser --no-reload
+studio: $(DEV) ## LangGraph Studio's server on an embedded cluster with a few things broken in it
+	env -u K8S_AUTO_FIXER_KUBECONFIG $(STUDIO_ENV) $(BIN)/langgraph dev --no-browser --no-reload
 
 wheel: $(RUNTIME) ## build the wheel into dist/
 	rm -rf dist

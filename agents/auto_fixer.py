@@ -1,4 +1,8 @@
-"""AutoFixer: takes the current round's proposal down the road, and settles what has not helped."""
+"""AutoFixer: takes the current round's proposal down the road, and settles what has not helped.
+
+Where no playbook is certain and there is a model, it thinks about the round first, once; what comes of that is a
+proposal like any other, or silence.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import msgspec
 import structlog
 
 from agents.standing import Standing, Turn
+from agents.thinking import Thinking
 from incidents.changes import Change, ChangeState
 from incidents.decisions import Request, rounds_allowed, taken_back, turned_down
 from incidents.evidence import Evidence
@@ -23,9 +28,10 @@ log = structlog.get_logger(__name__)
 class AutoFixer:
     """Does not decide what to change: playbooks and models propose, the guardrails dispose."""
 
-    def __init__(self, remediation: Remediation, store: Store) -> None:
+    def __init__(self, remediation: Remediation, store: Store, thinking: Thinking | None = None) -> None:
         self._remediation = remediation
         self._store = store
+        self._thinking = thinking
 
     async def work(self, standing: Standing, evidence: Evidence | None) -> Turn:
         """One step: resume a verification, try the current proposal, or settle what stands.
@@ -39,7 +45,36 @@ class AutoFixer:
         current = standing.current
         if current is not None and current.proposal is not None and not current.tried and evidence is not None:
             return await self._try(standing, current, current.proposal, evidence)
+        if current is not None and current.open_to_thought and evidence is not None:
+            thinking = self._thinking
+            if thinking is not None and thinking.able(standing, evidence):
+                return await self._think(standing, current, evidence, thinking)
         return await self._settle(standing, "no further proposal")
+
+    async def _think(self, standing: Standing, current: Round, evidence: Evidence, thinking: Thinking) -> Turn:
+        """Let a model look for what no playbook knows; without an opinion of its own it is as if nobody had asked."""
+
+        async def rehearse(proposal: Proposal) -> Attempt:
+            return await self._remediation.rehearse(standing.incident, proposal, evidence, round_number=current.number)
+
+        considered = await thinking.consider(standing, evidence, rehearse)
+        entry = msgspec.structs.replace(current, thought=considered.thought, diagnosis=considered.thought.diagnosis)
+        if considered.opinion is not None:
+            opinion = considered.opinion
+            entry = msgspec.structs.replace(entry, diagnosis=opinion.diagnosis, proposal=opinion.proposal)
+        await self._store.save_round(standing.incident.id, entry)
+        if entry.proposal is None:
+            return await self._settled_or_open(standing, entry, f"Nothing to propose: {considered.thought.declined}")
+        rounds = tuple(entry if one.number == entry.number else one for one in standing.rounds)
+        standing = msgspec.structs.replace(standing, rounds=rounds)
+        turn = await self._try(standing, entry, entry.proposal, evidence)
+        return turn if turn.entry is not None else msgspec.structs.replace(turn, entry=entry)
+
+    async def _settled_or_open(self, standing: Standing, entry: Round, because: str) -> Turn:
+        """Settle what stands; where nothing does, who else may know is still an open question."""
+        if await self._anything_stands(standing):
+            return msgspec.structs.replace(await self._settle(standing, because), entry=entry)
+        return Turn(text=because, entry=entry)
 
     async def _unverified(self, standing: Standing) -> Change | None:
         """A change that was applied before this process looked: its verification goes on."""

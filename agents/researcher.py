@@ -1,16 +1,30 @@
-"""Researcher: looks a failure up, on the web when Tavily is configured, in the shipped runbooks otherwise."""
+"""Researcher: looks a failure up, in the shipped runbooks always, and on the web when Tavily is configured.
+
+Pages of the web are data. Without a model they are quoted with their source; with one, it says which claims of theirs
+fit, and a claim that names no page that was found is dropped. Either way they are something to read, never a reason
+for a change.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import structlog
 
+from agents.answers import Claims
+from agents.prompts import fenced
+from agents.reasoning import Reasoning
 from agents.standing import Standing, Turn
+from evidence.redaction import mask_text
+from incidents.codec import digest
 from incidents.evidence import Evidence
-from tools.search.contract import Search, SearchError
+from incidents.signals import clean
+from tools.search.combined import FAILED, RUNBOOK
+from tools.search.contract import Finding, Search, SearchError
 
 FINDINGS = 3
+AGENT = "researcher"
 # What messages quote or spell as a place: images, keys, other objects. A class of failure is described without them.
 _PLACES = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|\S*[/@=_]\S*")
 
@@ -20,19 +34,46 @@ log = structlog.get_logger(__name__)
 class Researcher:
     """Searches with the symptom and the event's words; names of the user's own things stay at home."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, *, reasoning: Reasoning | None = None) -> None:
         self._search = search
+        self._reasoning = reasoning
 
     async def work(self, standing: Standing, evidence: Evidence | None) -> Turn:
         """What was found, with its sources; that nothing was found is an answer too."""
+        query = query_of(standing, evidence)
         try:
-            findings = await self._search.find(query_of(standing, evidence), limit=FINDINGS)
+            found = await self._search.find(query, limit=FINDINGS)
         except SearchError as error:
             log.warning("researcher.failed", incident=standing.incident.id, error=str(error))
             return Turn(text=f"The search failed: {error}")
-        if not findings:
-            return Turn(text="Nothing was found about this failure.")
-        return Turn(text="\n\n".join(f"{item.title} ({item.source})\n{item.excerpt[:700]}" for item in findings))
+        ours = [item for item in found if item.source == FAILED or item.source.startswith(RUNBOOK)]
+        pages = [item for item in found if item not in ours]
+        told = [*await self._claims(standing, query, pages), *map(_quoted, ours)]
+        return Turn(text="\n\n".join(told) if told else "Nothing was found about this failure.")
+
+    async def _claims(self, standing: Standing, query: str, found: Sequence[Finding]) -> list[str]:
+        """What of the pages fits, in a model's words and with its source; without a model the pages themselves."""
+        answer = None
+        if found and self._reasoning is not None:
+            answer = await self._reasoning.ask(
+                AGENT,
+                Claims,
+                question_of(query, found, room_bytes=self._reasoning.prompt(AGENT).room_bytes),
+                incident=standing.incident,
+                fingerprint=digest(query, [(one.source, one.excerpt) for one in found]),
+            )
+        if answer is None:
+            return [_quoted(item) for item in found]
+        sources = {one.source for one in found}
+        kept = [claim for claim in answer.claims if claim.source in sources]
+        return [f"- {clean(mask_text(claim.text), 400)} ({claim.source})" for claim in kept]
+
+
+def question_of(query: str, found: Sequence[Finding], *, room_bytes: int) -> str:
+    """The failure and the findings in so many bytes, each finding between marks of its own."""
+    head = f"The failure:\n{fenced(query, 600)}"
+    room = (room_bytes - len(head.encode()) - 40) // max(len(found), 1) - 1
+    return "\n".join([head, *(fenced(f"source: {one.source}\n{one.title}\n{one.excerpt}", room) for one in found)])
 
 
 def query_of(standing: Standing, evidence: Evidence | None) -> str:
@@ -45,6 +86,10 @@ def query_of(standing: Standing, evidence: Evidence | None) -> str:
     for name in sorted(_names(standing, evidence), key=len, reverse=True):
         text = re.sub(rf"(?<![\w.-]){re.escape(name)}[\w.-]*", " ", text)
     return " ".join(text.split())
+
+
+def _quoted(item: Finding) -> str:
+    return f"{item.title} ({item.source})\n{item.excerpt[:700]}"
 
 
 def _names(standing: Standing, evidence: Evidence | None) -> set[str]:

@@ -10,32 +10,34 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Decided before LangGraph is imported: checkpoints decode to known types only, and nothing phones home.
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
-os.environ.setdefault("LANGSMITH_TRACING", "false")
+os.environ["LANGSMITH_TRACING"] = "false"  # until the settings say otherwise: see ``decide_tracing``
 
 import structlog
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 
-from agents.coder import Coder
-from agents.help_seeker import HelpSeeker
-from agents.researcher import Researcher
-from agents.supervisor import Supervisor
+from agents.reasoning import Reasoning
+from app.assembling import parts_of
+from app.case_settings import about_of
 from app.claim import claiming, other_holder, restrained
-from app.outside import open_notifier, open_registry, open_search, supervisor_model
+from app.models import decide_tracing, open_brain, prompts_of
+from app.outside import open_notifier, open_registry, open_search
 from app.place import commands_of
 from app.settings import Settings
 from app.sole import free_the_dead, holder_name, sole_worker
 from app.version import USER_AGENT
-from evidence.collector import Collector
 from evidence.image_index import ImageIndex
 from evidence.readings import Readings
+from evidence.recorded import RecordedCollector
 from graph.build import Parts, build_graph
+from graph.recording import Recorder
 from graph.runner import Progress, Runner
 from graph.state import State
+from graph.walks import Walks, open_walks
 from incidents.objects import ClusterId
 from incidents.patience import Patience
 from incidents.policy import Policy, Windows
@@ -47,16 +49,15 @@ from tools.cluster.own_objects import OwnObjects
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.cluster.transport import Transport, connect
-from tools.models import close_chat_model
 from tools.notify import Notifier
 from tools.notify.outbox import Outbox
+from tools.recorded import RecordedBrain, RecordedSandbox, RecordedSearch
 from tools.sandbox.checked import CheckedSandbox
 from tools.store import Store
 from tools.store.sqlite import make_write_ahead, open_store
 from tools.telemetry import Telemetry
 
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+STEPWISE_NAME = "somebody in Studio or a notebook"  # who answered, where the answer does not say
 
 log = structlog.get_logger(__name__)
 Graph = CompiledStateGraph[State, None, State, State]
@@ -120,17 +121,20 @@ async def open_app(
     progress: Progress | None = None,
     notifier: Notifier | None = None,
     hold_lease: bool = False,
+    stepwise: bool = False,
     telemetry: Telemetry | None = None,
     waits: Callable[[str], None] | None = None,
 ) -> AsyncIterator[App]:
     """Open everything. ``kubeconfig`` is the content of one, in place of the file in the settings.
 
     ``speed`` is that of an embedded cluster. ``hold_lease``: this process is to be the cluster's daemon; where
-    another store's daemon works already, mode auto becomes suggest. Raises ClusterError when the cluster cannot be
-    reached or refuses, StoreError when the store cannot be used. With ``hold_lease`` it waits as long as another
-    daemon works on the store, and tells ``waits`` so. Changes that a crash left half-way are decided before this
-    answers, and leases of processes that have died on this machine are freed.
+    another store's daemon works already, mode auto becomes suggest. ``stepwise``: for Studio and notebooks, the app's
+    graph shows AutoFixer's steps and asks for approval by interrupts; the runner's does not. Raises ClusterError when
+    the cluster cannot be reached or refuses, StoreError when the store cannot be used. With ``hold_lease`` it waits as
+    long as another daemon works on the store, and tells ``waits`` so. Changes that a crash left half-way are decided
+    before this answers, and leases of processes that have died on this machine are freed.
     """
+    decide_tracing(wanted=settings.langsmith)
     clock, telemetry = Clock(speed), telemetry or Telemetry()
     async with AsyncExitStack() as stack:
         transport = await connect(
@@ -166,7 +170,8 @@ async def open_app(
             telemetry=telemetry,
             other_daemon=other,
         )
-        app = await _assemble(stack, base, progress=progress)
+        walks = await stack.enter_async_context(open_walks()) if stepwise else None
+        app = await _assemble(stack, base, progress=progress, walks=walks)
         if hold_lease:
             _set_memory_aside()
         yield app
@@ -196,12 +201,16 @@ async def _claimed(
     return settings.model_copy(update={"mode": mode}), holder
 
 
-async def _assemble(stack: AsyncExitStack, base: _Base, *, progress: Progress | None) -> App:
+async def _assemble(stack: AsyncExitStack, base: _Base, *, progress: Progress | None, walks: Walks | None) -> App:
     """What works on the base: the graph, and who runs incidents through it."""
     settings = base.settings
-    model = supervisor_model(settings)
-    stack.push_async_callback(close_chat_model, model)
-    graph = build_graph(await _parts(stack, base, model), await _open_checkpoints(stack, settings.checkpoints))
+    brain = await open_brain(stack, settings, base.store)
+    prompts = prompts_of(settings)
+    reasoning = Reasoning(RecordedBrain(brain) if brain is not None else None, prompts, base.store, now=base.clock.now)
+    parts = await _parts(stack, base, reasoning, walks)
+    saver = await _open_checkpoints(stack, settings.checkpoints)
+    graph = build_graph(parts, saver)
+    about = about_of(settings, base.policy, base.clock, prompts)
     runner = Runner(
         graph,
         store=base.store,
@@ -211,20 +220,23 @@ async def _assemble(stack: AsyncExitStack, base: _Base, *, progress: Progress | 
         commands=commands_of(settings),
         progress=progress,
         telemetry=base.telemetry,
-        counts_usage=model is not None,
+        recorder=Recorder(base.store, about, base.clock.now, models=reasoning.known),
+        counts_usage=brain is not None,
     )
-    return App(**{each.name: getattr(base, each.name) for each in fields(_Base)}, graph=graph, runner=runner)
+    shown = graph if walks is None else build_graph(parts, saver, walks=walks, by=STEPWISE_NAME)
+    return App(**{each.name: getattr(base, each.name) for each in fields(_Base)}, graph=shown, runner=runner)
 
 
-async def _parts(stack: AsyncExitStack, base: _Base, model: BaseChatModel | None) -> Parts:
+async def _parts(stack: AsyncExitStack, base: _Base, reasoning: Reasoning, walks: Walks | None) -> Parts:
     """What the graph's nodes work with."""
     settings, store, clock = base.settings, base.store, base.clock
     sandbox = await stack.enter_async_context(CheckedSandbox())
-    return Parts(
+    return parts_of(
         reader=base.reader,
         owners=base.owners,
         store=store,
-        collector=Collector(
+        outbox=base.outbox,
+        collector=RecordedCollector(
             base.reader,
             now=clock.now,
             speed=clock.speed,
@@ -239,12 +251,13 @@ async def _parts(stack: AsyncExitStack, base: _Base, model: BaseChatModel | None
             clock=clock,
             settle_seconds=settings.settle_seconds,
             holder=base.holder,
+            pace=walks,
         ),
-        supervisor=Supervisor(model, method=settings.model_method),
-        researcher=Researcher(await open_search(stack, settings)),
-        coder=Coder(sandbox),
-        help_seeker=HelpSeeker(store, base.outbox, base.policy.mode, commands_of(settings)),
-        now=clock.now,
+        search=RecordedSearch(await open_search(stack, settings)),
+        sandbox=RecordedSandbox(sandbox),
+        reasoning=reasoning,
+        commands=commands_of(settings),
+        clock=clock,
         patience=Patience(grace_seconds=settings.grace_seconds, speed=clock.speed),
         readings=base.readings,
     )
@@ -265,6 +278,7 @@ def policy_of(settings: Settings) -> Policy:
         namespaces=settings.namespaces,
         excluded_namespaces=(*settings.excluded_namespaces, settings.lease_namespace),  # its own is never touched
         min_confidence=settings.min_confidence,
+        model_auto=settings.model_auto,
         windows=Windows(
             cooldown=settings.cooldown_seconds,
             same_field=settings.same_field_seconds,

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
 from app.settings import PREFIX, Settings, SettingsError
-from tools.models import ModelSettings, ModelSettingsError, build_chat_model
 from tools.notify import ConsoleNotifier, Fallback, FileNotifier, Notice, Notifier, SlackSettings, SlackWebhook
 from tools.registry import RegistryClient, RegistrySettings, RegistrySettingsError, parse_registry
-from tools.search import RunbookSearch, Search, TavilySearch, TavilySettings
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+from tools.search import RunbookSearch, Search, TavilySearch, TavilySettings, WebAndRunbooks
 
 
 class Both:
@@ -40,7 +35,7 @@ def open_notifier(settings: Settings) -> Notifier:
 
 
 async def open_search(stack: AsyncExitStack, settings: Settings) -> Search:
-    """Tavily if a key is set, else the shipped runbooks."""
+    """The shipped runbooks; Tavily before them if a key is set."""
     if settings.tavily_api_key is None:
         return RunbookSearch()
     try:
@@ -49,7 +44,7 @@ async def open_search(stack: AsyncExitStack, settings: Settings) -> Search:
         )
     except ValueError as error:
         raise SettingsError(f"TAVILY_API_KEY or {PREFIX}TAVILY_BASE_URL: {error}") from error
-    return await stack.enter_async_context(TavilySearch(tavily))
+    return WebAndRunbooks(await stack.enter_async_context(TavilySearch(tavily)), RunbookSearch())
 
 
 async def open_registry(stack: AsyncExitStack, settings: Settings) -> RegistryClient | None:
@@ -61,16 +56,3 @@ async def open_registry(stack: AsyncExitStack, settings: Settings) -> RegistryCl
     except RegistrySettingsError as error:
         raise SettingsError(str(error)) from error
     return await stack.enter_async_context(RegistryClient(RegistrySettings(registries=registries)))
-
-
-def supervisor_model(settings: Settings) -> BaseChatModel | None:
-    """The chat model, if a key or an OpenAI-compatible address is set."""
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else None
-    try:
-        return build_chat_model(
-            ModelSettings(
-                model=settings.model, api_key=key, base_url=settings.openai_base_url, method=settings.model_method
-            )
-        )
-    except ModelSettingsError as error:
-        raise SettingsError(f"OPENAI_BASE_URL or {PREFIX}MODEL: {error}") from error

@@ -29,7 +29,7 @@ _FLAGS = {
     "listen": "--listen",
     "log_format": "--log-format",
 }
-_SECRETS = ("openai_api_key", "tavily_api_key", "slack_webhook_url")
+_SECRETS = ("openai_api_key", "model_api_key", "tavily_api_key", "slack_webhook_url")
 _CONFIG = f"{PREFIX}CONFIG"
 
 
@@ -132,10 +132,35 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = Field("auto", description="auto: pretty on a terminal, else JSON")
     registries: tuple[str, ...] = Field((), description="registries that may be asked for tags; none: nobody is asked")
     notices: Path | None = Field(None, description="file for messages to people; none: beside the store")
-    model: str = Field("gpt-5-mini", description="chat model, if a key or a base URL is set")
-    model_method: Literal["json_schema", "function_calling", "json_mode"] = Field(
-        "json_schema", description="how the model is asked for structured answers"
+    model: str = Field("gpt-5-mini", description="chat model, if a key or a base URL is set: [provider:]name[@address]")
+    models: dict[str, str] = Field({}, description="models of agents that are to have another one, by agent")
+    model_fallbacks: tuple[str, ...] = Field((), description="models asked in this order where an agent's own fails")
+    model_api_key: SecretStr | None = Field(None, description="key for models that are written with an address")
+    model_method: Literal["json_schema", "function_calling", "json_mode", "text"] = Field(
+        "json_schema", description="how structured answers are asked for first; what is refused is asked more simply"
     )
+    model_temperature: float | None = Field(
+        0.0, ge=0, le=2, description="0 repeats itself best; models that refuse any of their own are left alone"
+    )
+    model_answer_tokens: int = Field(4_000, ge=100, description="the longest answer of a model")
+    model_timeout_seconds: float = Field(30.0, gt=0, description="one request to a model")
+    model_retries: int = Field(
+        2, ge=0, le=10, description="repeats of a request after a 429, a 5xx or a lost connection"
+    )
+    model_deadline_seconds: float = Field(90.0, gt=0, description="one question to a model, with its repeats")
+    model_streaming: bool = Field(False, description="ask for answers as streams, for proxies that cut silent ones")
+    model_calls_per_incident: int = Field(24, ge=0, description="calls of models for one incident; then rules decide")
+    model_tokens_per_incident: int = Field(120_000, ge=0, description="tokens for one incident, both ways together")
+    model_tokens_per_day: int = Field(2_000_000, ge=0, description="tokens a day (UTC), both ways together")
+    model_money_per_day: float | None = Field(
+        None, ge=0, description="money a day (UTC), in the unit of model_prices; none: no cap"
+    )
+    model_prices: dict[str, tuple[float, float]] = Field(
+        {}, description="price of a million tokens by model, [in, out]; a model without one counts no money"
+    )
+    model_auto: bool = Field(False, description="a model's changes need no approval for being a model's")
+    prompts: Path | None = Field(None, description="folder of prompts (AGENT.md) in place of the shipped ones")
+    langsmith: bool = Field(False, description="send traces to LangSmith, evidence and all, as its own variables say")
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     tavily_api_key: SecretStr | None = Field(None, validation_alias="TAVILY_API_KEY")

@@ -6,34 +6,37 @@ and closes it at its end. Both are named as modules, not as files: a file would 
 cluster of its own.
 
 Which cluster: the one of ``K8S_AUTO_FIXER_KUBECONFIG``, in the mode of the settings (suggest by default); without that
-setting an embedded one with a broken Deployment in it, in mode auto. No other kubeconfig is ever read. Threads
-and checkpoints are the development server's; incidents and changes are in our store, as everywhere.
+setting an embedded one with a few broken workloads in it, in mode approve. No other kubeconfig is ever read. On the
+embedded one the work on some of them is begun here, each in a thread that carries its subject; one is left for
+plain words. Threads and checkpoints are the development server's; incidents, decisions and changes are in our store,
+as everywhere, so that a thread that is led back in time finds there what has been done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
+import httpx
 import structlog
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import LangGraphError
 from starlette.applications import Starlette
 
 from app.composition import App, Graph, open_app
 from app.names import check_names
-from app.settings import PREFIX, embedded_settings, load_settings
-from simulator import EmbeddedCluster
-from simulator.api_client import ApiClient, Connection
-from simulator.scenario import apply_break, apply_setup, load_scenario, until_settled
-from tools.notify import FileNotifier
+from app.practice import open_practice
+from app.settings import PREFIX, load_settings
+from incidents.incident import Incident
+from incidents.policy import Mode
 
-SCENARIO = "image-typo"
-SPEED = 20.0  # of the embedded cluster: a minute of settling is three seconds
-USER = "k8s-auto-fixer"
-OPEN_SECONDS, SETTLED_SECONDS = 30.0, 30.0  # real seconds
+GRAPH = "k8s-auto-fixer"  # as langgraph.json calls it
+BEGUN, LEFT = ("crash-after-rollout", "ambiguous"), "image-typo"  # scenarios: begun here, and left for plain words
+OPEN_SECONDS, BEGIN_SECONDS = 60.0, 60.0  # real seconds
+AGAIN_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -75,10 +78,18 @@ async def _open(_: Starlette) -> AsyncIterator[None]:
     """Everything, from the server's start to its end. Raises what cannot be opened, after one line that says so."""
     await asyncio.to_thread(check_names)
     try:
-        async with _chosen_app() as app:
-            _opened.set(app)
-            log.info("studio.open", server=app.reader.server, mode=app.policy.mode.value)
-            yield
+        if os.environ.get(f"{PREFIX}KUBECONFIG"):
+            async with open_app(load_settings(), stepwise=True) as app, _opened_as(app):
+                yield
+            return
+        async with open_practice(mode=Mode.APPROVE) as practice, _opened_as(practice.app):
+            broken = await practice.break_(*await practice.stand(*BEGUN, LEFT))
+            beginning = asyncio.create_task(_begin(broken[: len(BEGUN)]))
+            try:
+                yield
+            finally:
+                beginning.cancel()
+                await asyncio.gather(beginning, return_exceptions=True)
     except Exception as error:
         log.error("studio.failed", because=str(error))
         raise
@@ -90,48 +101,30 @@ server = Starlette(lifespan=_open)
 
 
 @asynccontextmanager
-async def _chosen_app() -> AsyncIterator[App]:
-    if os.environ.get(f"{PREFIX}KUBECONFIG"):
-        async with open_app(load_settings()) as app:
-            yield app
-        return
-    async with _folder() as folder, _embedded_cluster() as cluster, _embedded_app(cluster, folder) as app:
-        yield app
+async def _opened_as(app: App) -> AsyncIterator[None]:
+    _opened.set(app)
+    log.info("studio.open", server=app.reader.server, mode=app.policy.mode.value)
+    yield
 
 
-@asynccontextmanager
-async def _folder() -> AsyncIterator[Path]:
-    """A folder for the store; made and removed in a thread, since the server refuses calls that block its loop."""
-    folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="k8s-auto-fixer-studio-")
+async def _begin(incidents: Sequence[Incident]) -> None:
+    """Begin the work on them, once the server answers: it opens its doors after this module."""
     try:
-        yield Path(folder.name)
-    finally:
-        await asyncio.to_thread(folder.cleanup)
+        async with asyncio.timeout(BEGIN_SECONDS), get_client() as client:
+            for incident in incidents:
+                while not await _begun(client, incident):  # noqa: ASYNC110 - the server has no event to wait for
+                    await asyncio.sleep(AGAIN_SECONDS)
+                log.info("studio.begun", thread=incident.id, subject=str(incident.subject))
+    except TimeoutError:
+        log.warning("studio.not_begun", because="the server did not answer in time", seconds=BEGIN_SECONDS)
 
 
-@asynccontextmanager
-async def _embedded_cluster() -> AsyncIterator[EmbeddedCluster]:
-    cluster = EmbeddedCluster(speed=SPEED)
-    await asyncio.to_thread(cluster.start)
+async def _begun(client: LangGraphClient, incident: Incident) -> bool:
+    about = {"subject": str(incident.subject)}
     try:
-        yield cluster
-    finally:
-        await asyncio.to_thread(cluster.stop)
-
-
-@asynccontextmanager
-async def _embedded_app(cluster: EmbeddedCluster, folder: Path) -> AsyncIterator[App]:
-    """An app on the embedded cluster, which has seen the workload well before it was broken."""
-    notices = FileNotifier(folder / "notices.jsonl")  # nobody is to be called about a made-up cluster
-    connection = Connection(cluster.server, cluster.admin_token, user_agent="studio")
-    scenario = await asyncio.to_thread(load_scenario, SCENARIO)
-    async with ApiClient(connection) as admin:
-        await apply_setup(admin, scenario)
-        async with asyncio.timeout(SETTLED_SECONDS):
-            await until_settled(admin, scenario)
-        async with open_app(
-            embedded_settings(folder), kubeconfig=cluster.kubeconfig(user=USER), speed=SPEED, notifier=notices
-        ) as app:
-            await app.daemon().sweep()  # so that the revision which works is known before it is broken
-            await apply_break(admin, scenario)
-            yield app
+        await client.threads.create(thread_id=incident.id, metadata=about, if_exists="do_nothing")
+        await client.runs.create(incident.id, GRAPH, input={"incident": {"id": incident.id}}, metadata=about)
+    except (httpx.HTTPError, LangGraphError) as error:
+        log.debug("studio.not_yet", because=str(error))
+        return False
+    return True

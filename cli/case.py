@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from agents.case_notice import told_undo
 from agents.commands import Commands
-from agents.help_seeker import told_undo
 from app.settings import default_store
 from cli.failures import Exit, fail
 from cli.store_file import existing_store
@@ -81,7 +81,7 @@ async def show_incidents(
     async with existing_store(path) as store:
         if incident is None:
             return await _list(store, wanted or Wanted(), as_json=as_json, watch=watch)
-        found = await _find(store, incident)
+        found = await find_incident(store, incident)
         if found is None:
             raise fail(f"the store {path} has no incident {incident!r}", Exit.UNKNOWN_NAME)
         if as_json:
@@ -127,7 +127,7 @@ async def _follow_case(store: Store, incident: IncidentId) -> None:
         shown = len(entries)
 
 
-async def _find(store: Store, text: str) -> Incident | None:
+async def find_incident(store: Store, text: str) -> Incident | None:
     """By id, or by the unique beginning of one."""
     found = [item for item in await store.incidents() if item.id.startswith(text)]
     return found[0] if len(found) == 1 else await store.incident(IncidentId(text))

@@ -16,6 +16,7 @@ from rich.table import Table
 from app.settings import Settings
 from app.version import USER_AGENT, VERSION
 from cli.failures import Exit
+from cli.model_report import Row, ask_model, model_rows, spent_today
 from incidents.policy import Mode
 from tools.cluster.errors import ClusterError
 from tools.cluster.own_objects import OwnObjects, Permission
@@ -51,15 +52,20 @@ _WRITE = [Permission("patch", "apps", "deployments")]
 
 _USER_IN_URL = re.compile(r"//[^/@]*@")
 
-Row = tuple[bool | None, str, str]  # fine, not fine or neither; what; how it stands
 
+async def examine(settings: Settings, *, with_question: bool = False) -> int:
+    """Print the picture; exit code 0 only if the program could do its work in this mode.
 
-async def examine(settings: Settings) -> int:
-    """Print the picture; exit code 0 only if the program could do its work in this mode. Raises ClusterError."""
+    ``with_question``: the model is sent one. Raises ClusterError, SettingsError and StoreError.
+    """
     console = Console()
     console.print(f"k8s-auto-fixer {VERSION}\n", highlight=False)
     _print(console, "Settings in force", list(_configured(settings)))
     rows: list[Row] = [*_services(settings), _store(settings.store), await _sandbox()]
+    if (spent := await spent_today(settings)) is not None:
+        rows.append(spent)
+    if with_question:
+        rows.append(await ask_model(settings))
     _print(console, "Here", rows)
     transport = await connect(
         user_agent=USER_AGENT,
@@ -85,12 +91,12 @@ def _configured(settings: Settings) -> Iterator[Row]:
 
 def _shown(value: object) -> str:
     match value:
-        case None | ():
+        case None | () | dict() if not value:
             return "-"
         case SecretStr():
             return "set"
         case tuple():
-            return ", ".join(map(str, value))
+            return _USER_IN_URL.sub("//", ", ".join(map(str, value)))
         case StrEnum():
             return value.value
         case float():
@@ -100,12 +106,7 @@ def _shown(value: object) -> str:
 
 def _services(settings: Settings) -> Iterator[Row]:
     """Who is asked and told, and what stands in for those who are not there."""
-    has_model = settings.openai_api_key is not None or settings.openai_base_url is not None
-    yield (
-        None,
-        "model",
-        settings.model if has_model else "none: routing by rule (set OPENAI_API_KEY or OPENAI_BASE_URL)",
-    )
+    yield from model_rows(settings)
     tavily = settings.tavily_api_key is not None
     yield None, "search", "Tavily" if tavily else "shipped runbooks (set TAVILY_API_KEY for the web)"
     slack = settings.slack_webhook_url is not None

@@ -4,7 +4,8 @@
 reached; 6 it refuses; 7 the store cannot be used; 8 the demo did not end as expected; 9 not repaired; 10 the
 environment is not the program's own; 11 nothing of that name; 12 another store has taken over the cluster; 13 the
 cluster may not be broken; 14 an embedded cluster did not start, or failed; 15 the port for health and metrics is taken;
-16 the audit trail is not what was written; 17 there is nothing to decide (any more); 18 a change is not undone.
+16 the audit trail is not what was written; 17 there is nothing to decide (any more); 18 a change is not undone; 19 a
+replay decides otherwise than was recorded; 20 a case file cannot be used.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Exit(IntEnum):
     AUDIT_BROKEN = 16
     NOTHING_TO_DECIDE = 17
     NOT_UNDONE = 18
+    DECIDED_OTHERWISE = 19
+    BAD_CASE = 20
 
 
 def fail(message: str, code: Exit) -> typer.Exit:

@@ -11,6 +11,7 @@ import typer
 from cli.auditing import audit_app
 from cli.cluster import cluster_app
 from cli.failures import Exit, clear_failures, fail
+from cli.recorded import case_app
 
 app = typer.Typer(
     help="Turns Kubernetes Warning events into verified repairs, and undoes what did not help.",
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 app.add_typer(cluster_app, name="cluster")
 app.add_typer(audit_app, name="audit")
+app.add_typer(case_app, name="case")
 
 Kubeconfig = Annotated[Path | None, typer.Option(help="kubeconfig file; without it KUBECONFIG, then ~/.kube/config")]
 Context = Annotated[str | None, typer.Option(help="context of the kubeconfig; without it the current one")]
@@ -265,6 +267,7 @@ def doctor(
     store: StoreFile = None,
     mode: ModeFlag = None,
     config: Config = None,
+    ask_model: Annotated[bool, typer.Option("--ask-model", help="send the model one test question")] = False,
 ) -> None:
     """Say what is configured, reachable and permitted."""
     from app.logs import configure_logging
@@ -273,7 +276,7 @@ def doctor(
     configure_logging(quiet=True)
     with clear_failures():
         settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode), config=config)
-        raise typer.Exit(asyncio.run(examine(settings)))
+        raise typer.Exit(asyncio.run(examine(settings, with_question=ask_model)))
 
 
 def _settings(**flags: Any) -> Any:

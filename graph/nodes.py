@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import Any, Literal, Protocol
 
 from langgraph.types import Command
@@ -38,7 +40,18 @@ class Worker(Protocol):
         """Do its one kind of work."""
 
 
-def supervising(supervisor: Supervisor, ending: Ending) -> Node:
+@asynccontextmanager
+async def _lease_given_back(state: State, store: Store) -> AsyncIterator[None]:
+    """Give back the lease that the run took itself, where it ends within the block by an error or is cancelled."""
+    try:
+        yield
+    except BaseException:
+        if lease := str(state["incident"].get("lease", "")):
+            await asyncio.shield(store.release_lease(standing_of(state).incident.subject.lease, lease))
+        raise
+
+
+def supervising(supervisor: Supervisor, ending: Ending, store: Store) -> Node:
     """The Supervisor as a node; when it says FINISH the incident's end is written down first."""
 
     async def supervise(state: State) -> dict[str, Any]:
@@ -46,9 +59,10 @@ def supervising(supervisor: Supervisor, ending: Ending) -> Node:
         if "body" not in (state.get("incident") or {}) or outcome.get("shown"):
             return {"next": Agent.FINISH.value}  # words that named nothing, or an incident that was only shown
         standing = standing_of(state)
-        choice, reason, usage = await supervisor.next(standing, state.get("usage") or {})
-        if choice is Agent.FINISH:
-            await ending.write(standing, lease=str(state["incident"].get("lease", "")))
+        async with _lease_given_back(state, store):
+            choice, reason, usage = await supervisor.next(standing, state.get("usage") or {})
+            if choice is Agent.FINISH:
+                await ending.write(standing, lease=str(state["incident"].get("lease", "")))
         text = f"{choice.value}: {reason}"
         return {"next": choice.value, "usage": usage, "messages": [said("Supervisor", text)]}
 
@@ -60,9 +74,10 @@ def working(agent: Agent, worker: Worker, store: Store) -> Node:
 
     async def work(state: State) -> dict[str, Any]:
         standing = standing_of(state)
-        evidence = await store.latest_evidence(IncidentId(standing.incident.id))
-        turn = await worker.work(standing, evidence)
-        await store.note(standing.incident.id, agent.value, says=turn.text[:4000])
+        async with _lease_given_back(state, store):
+            evidence = await store.latest_evidence(IncidentId(standing.incident.id))
+            turn = await worker.work(standing, evidence)
+            await store.note(standing.incident.id, agent.value, says=turn.text[:4000])
         update: dict[str, Any] = {"messages": [said(agent.value, turn.text)]}
         if turn.entry is not None:
             kept = [entry for entry in state.get("rounds", []) if entry["number"] != turn.entry.number]
@@ -84,6 +99,17 @@ def fixing(worker: Worker, store: Store) -> FixingNode:
 
     async def fix(state: State) -> Command[Literal["Observe", "Supervisor"]]:
         update = await work(state)
-        return Command(goto="Supervisor" if update.get("outcome") else "Observe", update=update)
+        after: State = {"rounds": state.get("rounds", []), **update}  # type: ignore[typeddict-item] # what changed
+        return Command(goto=after_fixing(after), update=update)
 
     return fix
+
+
+def after_fixing(state: State) -> Literal["Observe", "Supervisor"]:
+    """Where AutoFixer leads: to Observe when the world has changed and the work goes on.
+
+    A round that was thought about and has come to nothing is an open question, which the Supervisor has answers to.
+    """
+    last = (state.get("rounds") or [{}])[-1]
+    come_to_nothing = last.get("thought") and not (last.get("proposal") or last.get("verdict") or last.get("change"))
+    return "Supervisor" if state.get("outcome") or come_to_nothing else "Observe"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from langchain_core.messages import HumanMessage
 
+from agents.proposing import still_fits
 from evidence.collector import Collector, SubjectGone
 from evidence.effects import explained_by
 from evidence.readings import Readings
@@ -34,9 +35,9 @@ from incidents.patience import Patience
 from incidents.proposals import Needs, Opinion, Silent
 from incidents.signals import Signal, Source
 from incidents.symptoms import symptom_of
-from incidents.words import PlainWords, UnclearWords, parse_words
+from incidents.words import PlainWords, UnclearWords, json_object, parse_fields, parse_words
 from playbooks import consult
-from tools.cluster.errors import ClusterError, NotFound
+from tools.cluster.errors import NotFound
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.store import Store
@@ -64,13 +65,16 @@ class Observe:
         now: Callable[[], datetime],
         patience: Patience,
         readings: Readings | None = None,
+        leases: bool = False,
     ) -> None:
+        """``leases``: every run takes the subject's lease itself; without it a runner's bring their own."""
         self._reader = reader
         self._owners = owners
         self._store = store
         self._collector = collector
         self._rounds = rounds
         self._now = now
+        self._leases = leases
         self._patience = patience
         self._readings = readings or Readings(now)
 
@@ -82,15 +86,14 @@ class Observe:
             return _only_shown(f"I did not understand: {error}")
         except NotFound as error:
             return _only_shown(f"There is nothing to look at: {error}")
-        if words and incident.status is Status.HANDED_OVER:
-            text = f"{incident.subject} was handed over already ({incident.outcome}): {incident.summary}"
+        if (words or self._leases) and (text := over(incident)):
             return {**_view(incident, []), **_only_shown(text)}
         lease = str((state.get("incident") or {}).get("lease", ""))
-        if words:
+        if words or (self._leases and not lease):
             lease = f"words/{uuid.uuid4()}"  # the scraper's runs bring a lease of their own
-            if not await self._store.acquire_lease(incident.subject.lease, lease, seconds=WORDS_LEASE_SECONDS):
-                text = f"{incident.subject} is being worked on by another run"
-                return {**_view(incident, []), **_only_shown(text)}
+        if (words or self._leases) and not await self._take(incident, lease):
+            text = f"{incident.subject} is being worked on by another run"
+            return {**_view(incident, []), **_only_shown(text)}
         try:
             view = await self._look(incident, first=bool(words) or not _continues(state, incident))
             return {**view, "incident": {**view["incident"], "lease": lease}}
@@ -99,10 +102,13 @@ class Observe:
             outcome = {"outcome": Outcome.SUPPRESSED.value, "summary": text}
             view = _view(incident, await self._store.rounds(incident.id), lease=lease)
             return {**view, "outcome": outcome, "messages": [opening(text)]}
-        except ClusterError:
-            if words:  # nothing comes after this that would give it back
-                await self._store.release_lease(incident.subject.lease, lease)
+        except BaseException:  # a cancelled run too: nothing comes after this that would give the lease back
+            if words or self._leases:
+                await asyncio.shield(self._store.release_lease(incident.subject.lease, lease))
             raise
+
+    async def _take(self, incident: Incident, lease: str) -> bool:
+        return await self._store.acquire_lease(incident.subject.lease, lease, seconds=WORDS_LEASE_SECONDS)
 
     # --- who is meant
 
@@ -111,12 +117,21 @@ class Observe:
         messages = state.get("messages", [])
         last = messages[-1] if messages else None
         if isinstance(last, HumanMessage):
-            return await self._from_words(parse_words(_text(last))), True
+            text = _text(last)
+            fields = json_object(text)
+            if fields is None:
+                return await self._from_words(parse_words(text)), True
+            return await self._known(fields) or await self._from_words(parse_fields(fields)), True
         given = state.get("incident") or {}
-        found = await self._store.incident(IncidentId(str(given.get("id", ""))))
-        if found is None:
+        found = await self._known(given)
+        if found is not None:
+            return found, False
+        if set(given) <= {"id"}:
             raise UnclearWords("the input names no incident of this store and no workload in plain words")
-        return found, False
+        return await self._from_words(parse_fields(given)), True
+
+    async def _known(self, given: Mapping[str, Any]) -> Incident | None:
+        return await self._store.incident(IncidentId(str(given.get("id", ""))))
 
     async def _from_words(self, words: PlainWords) -> Incident:
         target = await self._reader.get(words.kind, words.namespace, words.name)
@@ -145,8 +160,10 @@ class Observe:
             begun = None
         else:
             answer, evidence = await self._ask_playbooks(evidence, rounds)
-            begun = _round(number, answer) if number <= rounds_allowed(decisions, self._rounds) else None
-            rounds = [*rounds[: number - 1], begun] if begun is not None else rounds
+            begun = None
+            if number <= rounds_allowed(decisions, self._rounds):
+                begun = _thought_before(rounds[number - 1 :], answer, evidence) or _round(number, answer)
+                rounds = [*rounds[: number - 1], begun]
         text = _describe(evidence, answer)
         said_of = {"round": number, "health": evidence.health, "says": text}
         await self._store.save_observation(incident.id, number, evidence, entry=begun, detail=said_of)
@@ -228,6 +245,15 @@ class Observe:
         return {**_view(incident, rounds, evidence), "outcome": outcome, "messages": [message]}
 
 
+def over(incident: Incident) -> str:
+    """Why nothing is tried on an incident now, whatever a thread remembers of it; empty while it is worked on."""
+    if incident.status is Status.HANDED_OVER:
+        return f"{incident.subject} was handed over already ({incident.outcome}): {incident.summary}"
+    if incident.status is Status.CLOSED:
+        return f"{incident.subject} is over already ({incident.outcome}): {incident.summary}"
+    return ""
+
+
 def spoken_signal(about: ObjectRef, event: str, now: datetime, source: Source = Source.WORDS) -> Signal:
     """What a person says they saw, as a signal."""
     reason = next((r for r in ("BackOff", "Failed") if symptom_of(r, event) != "other"), "Reported")
@@ -264,6 +290,18 @@ def _round(number: int, answer: Silent | Opinion) -> Round:
     if isinstance(answer, Silent):
         return Round(number=number)
     return Round(number=number, diagnosis=answer.diagnosis, proposal=answer.proposal)
+
+
+def _thought_before(begun: Sequence[Round], answer: Silent | Opinion, evidence: Evidence) -> Round | None:
+    """The round as a model has begun it, while the playbooks are silent and the world is as its proposal needs it.
+
+    A person who is asked for it is asked for this one; and what is thought through is not paid for twice.
+    """
+    for entry in begun:
+        proposal = entry.proposal
+        if proposal is not None and proposal.by_model and isinstance(answer, Silent) and still_fits(proposal, evidence):
+            return entry
+    return None
 
 
 def _describe(evidence: Evidence, answer: Silent | Opinion) -> str:

@@ -20,9 +20,11 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Durability
 
+from agents.case_notice import told_undo
 from agents.commands import Commands
-from agents.help_seeker import handed_over_key, told_undo
+from agents.help_seeker import handed_over_key
 from graph.build import HOPS
+from graph.recording import Recorder, Recording
 from graph.state import State
 from incidents.incident import Incident, Outcome, Status
 from incidents.objects import IncidentId
@@ -61,6 +63,7 @@ class Runner:
         commands: Commands | None = None,
         progress: Progress | None = None,
         telemetry: Telemetry | None = None,
+        recorder: Recorder | None = None,
         counts_usage: bool = True,
     ) -> None:
         self._graph = graph
@@ -71,6 +74,7 @@ class Runner:
         self._commands = commands or Commands()
         self._progress = progress
         self._telemetry = telemetry or Telemetry()
+        self._recorder = recorder
         self._durability: Durability = "async" if counts_usage else "exit"
 
     async def run(self, incident: Incident) -> Incident:
@@ -81,7 +85,7 @@ class Runner:
         async with self._lease(incident):
             try:
                 with self._telemetry.run_seconds.time():
-                    await self._stream(incident)
+                    await self._recorded(incident)
             except (Busy, Unreachable, Unauthorized, StoreError, sqlite3.OperationalError) as error:
                 # The last is of the checkpoints' file, full or locked for a while; nothing in it decides anything.
                 raise TryLater(str(error)) from error
@@ -92,15 +96,30 @@ class Runner:
         self._telemetry.runs.labels(ended.outcome or ended.status).inc()
         return ended
 
-    async def _stream(self, incident: Incident) -> None:
-        config: RunnableConfig = {"configurable": {"thread_id": incident.id}, "recursion_limit": HOPS}
+    async def _recorded(self, incident: Incident) -> None:
+        if self._recorder is None:
+            await self._stream(incident, None)
+            return
+        async with self._recorder.run(incident) as recording:
+            await self._stream(incident, recording)
+
+    async def _stream(self, incident: Incident, recording: Recording | None) -> None:
+        config: RunnableConfig = {
+            "configurable": {"thread_id": incident.id},
+            "metadata": {"subject": str(incident.subject)},  # so that a thread can be found by what it is about
+            "recursion_limit": HOPS,
+        }
         used = await self._emptied(config)
+        if recording is not None:
+            recording.used = used
         start = cast("State", {"incident": {"id": incident.id}, "outcome": None, "usage": used})
         # Every run begins at Observe, and what must outlive a crash is in the store before a node answers. What has
         # been used up of the budget is in checkpoints alone: they are written beside the next node where a model
         # uses any, and one at the end of the run where none does.
         async for update in self._graph.astream(start, config, stream_mode="updates", durability=self._durability):
             for node, change in update.items():
+                if recording is not None:
+                    recording.add(node, change)
                 self._tell(incident, node, change)
 
     async def _emptied(self, config: RunnableConfig) -> dict[str, int]:

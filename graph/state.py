@@ -24,7 +24,7 @@ class State(TypedDict, total=False):
     # AutoFixer, HelpSeeker, Observe: {"outcome": ..., "summary": ...}; AutoFixer, Observe: {"parked_until": ...}, and
     # Observe {"waited_out": [...]} with it; AutoFixer alone: {"request": ...}. The last two end the run, not the work
     outcome: dict[str, Any] | None
-    usage: dict[str, int]  # Supervisor: model calls and tokens
+    usage: dict[str, int]  # Supervisor: model calls and tokens of the incident, its own questions of this run (routes)
 
 
 def said(by: str, text: str) -> AIMessage:

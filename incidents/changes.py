@@ -58,6 +58,12 @@ class LeafChange(msgspec.Struct, frozen=True, kw_only=True):
     before: Any = None
     after: Any = None
 
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        before, after = ("nothing" if one is None else f"{one}" for one in (self.before, self.after))
+        return f"{self.pointer}: {before} -> {after}"
+
 
 class InverseKind(StrEnum):
     """How far an action can be taken back. ``COMPENSATING``: something equal is put in place of what was there."""

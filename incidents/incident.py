@@ -10,7 +10,7 @@ import msgspec
 from incidents.changes import ChangeState, LeafChange
 from incidents.objects import ChangeId, IncidentId
 from incidents.policy import Verdict
-from incidents.proposals import Diagnosis, Proposal
+from incidents.proposals import Diagnosis, Proposal, Thought
 from incidents.signals import Signal
 from incidents.subjects import Subject
 from incidents.symptoms import Symptom
@@ -60,7 +60,10 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt: what was thought, what was proposed, what the guards said, what became of it."""
+    """One attempt: what was thought, what was proposed, what the guards said, what became of it.
+
+    ``thought`` is set once a model has been asked, which is where no playbook was certain.
+    """
 
     number: int
     diagnosis: Diagnosis | None = None
@@ -70,11 +73,17 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     change: ChangeId | None = None
     change_state: ChangeState | None = None
     verification: Verification | None = None
+    thought: Thought | None = None
 
     @property
     def tried(self) -> bool:
         """Whether its proposal has met the guards: a crash may have lost their verdict, and not what came of it."""
         return self.verdict is not None or self.change is not None
+
+    @property
+    def open_to_thought(self) -> bool:
+        """Whether neither a playbook nor a model has said anything about it."""
+        return not self.tried and self.proposal is None and self.thought is None
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,6 +92,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     windows: Windows = Windows()
     min_confidence: float = 0.8
+    model_auto: bool = False  # whether what a model proposes may be changed without asking a person
 
     def covers(self, namespace: str) -> bool:
         """Whether the program may act in a namespace at all."""

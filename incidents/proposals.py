@@ -16,6 +16,8 @@ from incidents.evidence import Want
 from incidents.objects import ObjectRef
 from incidents.symptoms import Symptom
 
+MODEL_AUTHOR = "model/"  # how the author of a model's proposal begins; code writes it, a model cannot
+
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What is thought to be wrong: failure family, cause, confidence 0..1 and what that rests on."""
@@ -65,11 +67,41 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     author: str
 
     @property
+    def by_model(self) -> bool:
+        """Whether a model and no playbook made it."""
+        return self.author.startswith(MODEL_AUTHOR)
+
+    @property
     def paths(self) -> frozenset[str]:
         """The fields it sets; a roll back may set any of the template."""
         if isinstance(self.action, RollBack):
             return frozenset({"/spec/template"})
         return frozenset(edit.path for edit in self.action)
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """A second look at a model's proposal: it vetoes, or says how much it believes it; it never vouches for more."""
+
+    author: str
+    veto: bool
+    confidence: float
+    reason: str
+
+
+class Thought(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model made of a round, whatever came of it.
+
+    ``claimed`` is the confidence it put to itself, ``checks`` what that was capped by. ``refused``: what it proposed
+    and why that was nothing. ``declined``: why there is no proposal, in its own words or in ours.
+    """
+
+    author: str
+    diagnosis: Diagnosis | None = None
+    claimed: float = 0.0
+    checks: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    refused: tuple[str, ...] = ()
+    declined: str = ""
 
 
 class Silent(msgspec.Struct, frozen=True, tag="silent"):

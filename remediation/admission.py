@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from incidents.changes import Change
+from incidents.decisions import RequestState
 from incidents.incident import Incident
 from incidents.objects import ClusterId
 from incidents.policy import Answer, Verdict, Windows
@@ -78,6 +79,11 @@ class Admission:
             return msgspec.structs.replace(attempt, change=await self._transaction.apply(prepared))
         finally:
             await self._store.release_lease(key, self._holder)
+
+    async def approved(self, change: Change) -> bool:
+        """Whether a person has approved this very change, and it has not been made."""
+        asked = await self._store.requests_of(change.incident)
+        return any(one.state is RequestState.APPROVED and one.digest == change.digest for one in asked)
 
     async def make_or_ask(self, incident: Incident, view: View, change: Change, attempt: Attempt) -> Attempt:
         """Make it if this very change is approved; else it waits for a person, and this was what it is asked by."""

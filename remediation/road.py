@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,7 @@ from remediation.guardrails.inverse import inverse_of, never_ran
 from remediation.guardrails.request import LONGEST_CLAIM
 from remediation.seal import Unsealable, invert, seal
 from remediation.settling import Settlement, Settling
+from remediation.steps import Pace, Step, Unpaced
 from remediation.surroundings import Surroundings
 from remediation.taking_back import TakingBack
 from remediation.transaction import NotApplied, Transaction
@@ -52,6 +53,8 @@ log = structlog.get_logger(__name__)
 class Remediation:
     """Everything that may change a workload. Built by ``open_remediation``."""
 
+    _admission_type: type[Admission] = Admission
+
     def __init__(
         self,
         *,
@@ -62,7 +65,9 @@ class Remediation:
         clock: Clock,
         settle_seconds: float,
         holder: str,
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace or Unpaced()
         self._reader = reader
         self._writer = GatedWriter(RestrainedWriter(writer, policy.mode), store, clock)
         self._store = store
@@ -73,7 +78,7 @@ class Remediation:
         self._windows = policy.windows.at(clock.speed)
         self._surroundings = Surroundings(reader=reader, store=store, clock=clock, windows=self._windows)
         self._transaction = Transaction(reader, self._writer, store, clock)
-        self._admission = Admission(
+        self._admission = self._admission_type(
             store=store,
             surroundings=self._surroundings,
             transaction=self._transaction,
@@ -101,9 +106,21 @@ class Remediation:
         set. Raises Busy or Unreachable when the API server is; FateUnknown when it cannot be told whether the patch
         landed.
         """
+        return await self._answered(self._guarded(incident, proposal, evidence, round_number))
+
+    async def rehearse(
+        self, incident: Incident, proposal: Proposal, evidence: Evidence, *, round_number: int
+    ) -> Attempt:
+        """What the guardrails and the server's dry run say of a proposal. Nothing is applied and nobody is asked.
+
+        Raises as ``attempt`` does.
+        """
+        return await self._answered(self._rehearsal(incident, proposal, evidence, round_number))
+
+    async def _answered(self, attempt: Awaitable[Attempt]) -> Attempt:
+        """What comes of an attempt, with its failures as rulings."""
         try:
-            view = await self._view(incident, proposal, evidence)
-            return await self._guarded(incident, view, evidence, round_number)
+            return await attempt
         except Unsealable as error:
             return refusal("seal", Answer.REFUSE, str(error))
         except NotApplied as error:
@@ -137,17 +154,42 @@ class Remediation:
         )
         return await self._admission.up_to_date(view, incident.subject.cluster)
 
-    async def _guarded(self, incident: Incident, view: View, evidence: Evidence, round_number: int) -> Attempt:
+    async def _rehearsal(
+        self, incident: Incident, proposal: Proposal, evidence: Evidence, round_number: int
+    ) -> Attempt:
+        attempt, _ = await self._judged(
+            incident, await self._view(incident, proposal, evidence), evidence, round_number
+        )
+        return attempt
+
+    async def _judged(
+        self, incident: Incident, view: View, evidence: Evidence, round_number: int
+    ) -> tuple[Attempt, Change | None]:
+        """All that is said of a proposal, and the change it would be; None where it is not sent to the server."""
+        await self._pace.reached(incident.id, Step.PRE_GUARD, said=view.proposal.reason)
         verdict = before_dry_run(view)
         if verdict.answer in (Answer.REFUSE, Answer.DEFER):
-            return await noted(self._store, incident, Attempt(verdict=verdict))
+            return Attempt(verdict=verdict), None
+        await self._pace.reached(incident.id, Step.DRY_RUN, said=f"the request: {verdict.answer}")
         change, answer = await self._rehearsed(incident, view, evidence, round_number)
+        shown = mask_leaves(change.diff, view.live, answer)
+        await self._pace.reached(incident.id, Step.GUARD, said="\n".join(leaf.line for leaf in shown))
         verdict = on_difference(msgspec.structs.replace(view, answer=answer, diff=change.diff), verdict)
-        attempt = Attempt(verdict=verdict, diff=mask_leaves(change.diff, view.live, answer))
+        return Attempt(verdict=verdict, diff=shown), change
+
+    async def _guarded(self, incident: Incident, proposal: Proposal, evidence: Evidence, round_number: int) -> Attempt:
+        view = await self._view(incident, proposal, evidence)
+        attempt, change = await self._judged(incident, view, evidence, round_number)
         await noted(self._store, incident, attempt)
+        verdict = attempt.verdict
+        if change is None:
+            return attempt
         if verdict.answer is Answer.ALLOW:
+            await self._pace.reached(incident.id, Step.APPLY, said=f"the difference: {verdict.answer}")
             return await self._admission.make(incident, view, change, attempt)
         if verdict.answer is Answer.NEEDS_APPROVAL and self._policy.mode.acts:
+            if await self._admission.approved(change):
+                await self._pace.reached(incident.id, Step.APPLY, said="the difference: a person has approved it")
             return await self._admission.make_or_ask(incident, view, change, attempt)
         return attempt
 
@@ -194,6 +236,7 @@ class Remediation:
 
         If it ends well it is verified, and so are the incident's earlier changes that stand below it.
         """
+        await self._pace.reached(change.incident, Step.VERIFY, said=f"change {change.id} stands on {change.target}")
         verification = await self._verifier.verify(change)
         if verification.result is Result.WELL:
             for other in await self._store.changes(change.incident):
@@ -261,9 +304,12 @@ def open_remediation(
     clock: Clock,
     settle_seconds: float,
     holder: str,
+    pace: Pace | None = None,
 ) -> Remediation:
     """The only place where a writer that writes is made."""
-    return Remediation(
+    from remediation.recorded import RecordedRemediation  # here: it is made of this module's class
+
+    return RecordedRemediation(
         reader=reader,
         writer=Writer(transport),
         store=store,
@@ -271,4 +317,5 @@ def open_remediation(
         clock=clock,
         settle_seconds=settle_seconds,
         holder=holder,
+        pace=pace,
     )

@@ -146,6 +146,7 @@ class World:
         told: Told | None = None,
         kubeconfig: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
+        stepwise: bool = False,
         **fields: Any,
     ) -> AsyncIterator[App]:
         """The composed program. Without ``told`` its messages go where the settings say."""
@@ -155,6 +156,7 @@ class World:
             speed=self.speed,
             progress=progress,
             notifier=told,
+            stepwise=stepwise,
         ) as app:
             yield app
 

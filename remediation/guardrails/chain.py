@@ -23,6 +23,7 @@ REQUEST: tuple[Guardrail, ...] = (
     request.mode,
     request.namespace,
     request.confidence,
+    request.model_proposal,
     request.manager,
     request.terminating,
     request.paused,

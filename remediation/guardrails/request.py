@@ -40,6 +40,12 @@ def confidence(view: View) -> Iterator[Ruling]:
         yield Ruling("confidence", Answer.NEEDS_APPROVAL, f"confidence {have:.2f} is below {want:.2f}")
 
 
+def model_proposal(view: View) -> Iterator[Ruling]:
+    """What a model has proposed is for a person to decide, unless the policy says otherwise."""
+    if view.proposal.by_model and not view.policy.model_auto:
+        yield Ruling("model-proposal", Answer.NEEDS_APPROVAL, "a model proposed it: a person decides")
+
+
 def manager(view: View) -> Iterator[Ruling]:
     """What an operator above would put back is not fought."""
     if view.manager:

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.case_notice import told_undo
 from agents.commands import Commands
-from agents.help_seeker import told_undo
 from app.place import commands_of, in_pod
 from app.settings import Settings
 from incidents.changes import Inverse

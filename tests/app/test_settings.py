@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.composition import policy_of
-from app.outside import open_notifier, open_registry, open_search, supervisor_model
+from app.models import roster_of
+from app.outside import open_notifier, open_registry, open_search
 from app.settings import SettingsError, load_settings
 from cli.doctor import examine
 from incidents.policy import Mode
@@ -62,7 +63,11 @@ async def test_bad_addresses_and_keys_of_services_are_named_too() -> None:
     with pytest.raises(SettingsError, match="SLACK_WEBHOOK_URL"):
         open_notifier(load_settings(slack_webhook_url="http://example.com/hidden"))
     with pytest.raises(SettingsError, match="OPENAI_BASE_URL"):
-        supervisor_model(load_settings(openai_base_url="nowhere"))
+        roster_of(load_settings(openai_base_url="nowhere"))
+    with pytest.raises(SettingsError, match="MODEL_FALLBACKS: base_url holds a user name"):
+        roster_of(load_settings(model_fallbacks=("m@https://me:hidden@host/v1",)))
+    with pytest.raises(SettingsError, match="there is no agent 'butler'"):
+        roster_of(load_settings(models={"butler": "m"}))
 
 
 def test_suggest_is_the_default_and_no_registry_may_be_asked() -> None:

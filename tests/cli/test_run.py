@@ -119,6 +119,7 @@ async def test_an_idle_daemon_ends_at_once_and_well(world: World, number: signal
         assert await _drained(program, number) == 0
 
 
+@pytest.mark.kill
 async def test_a_change_in_flight_at_sigterm_is_verified_by_the_next_start_and_never_sent_again(
     world: World,
 ) -> None:

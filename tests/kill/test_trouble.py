@@ -57,6 +57,7 @@ def checkpoints_full(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]
     return refused
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize("trouble", [full_after_the_change, checkpoints_full])
 async def test_a_disk_that_is_full_in_the_middle_of_a_change_holds_it_up_and_no_more(
     world: World, monkeypatch: pytest.MonkeyPatch, trouble: Any
@@ -73,6 +74,7 @@ async def test_a_disk_that_is_full_in_the_middle_of_a_change_holds_it_up_and_no_
     assert told.notices == []
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize("left", [b"\x00 of another version", b"\x81\xa4usage"])
 async def test_a_thread_that_another_version_has_left_is_thrown_away_and_the_incident_worked_on(
     world: World, left: bytes

@@ -22,6 +22,8 @@ from tests.simulator.conftest import (
     pod,
 )
 
+pytestmark = pytest.mark.conformance
+
 ODD_VALUES: list[Any] = [None, 0, -1, 1.5, True, "", "x", [], {}, [1], [None], [[]], {"x": 1}, {"x": None}]
 FULL = container(
     env=[

@@ -10,6 +10,8 @@ from kubernetes.client.exceptions import ApiException
 
 from tests.simulator.conftest import CONFIG_MAPS, Api, config_map, deployment
 
+pytestmark = pytest.mark.conformance
+
 
 @pytest.fixture
 def kube(api: Api) -> Iterator[Any]:

@@ -12,7 +12,10 @@ import pytest
 from simulator import EmbeddedCluster
 from tests.simulator.conftest import DEPLOYMENTS, Api, config_map, container, deployment
 
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on the PATH")
+pytestmark = [
+    pytest.mark.conformance,
+    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on the PATH"),
+]
 
 Kubectl = Callable[..., str]
 WEB = f"{DEPLOYMENTS}/web"

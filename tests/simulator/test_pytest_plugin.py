@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.conformance
+
 pytest_plugins = ["pytester"]
 PLUGIN = ("-p", "simulator.pytest_plugin", "-p", "no:cacheprovider")
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "simulator.md"

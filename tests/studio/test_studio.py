@@ -4,6 +4,7 @@ The server is a process of its own, as with `make studio`: with no key in its en
 that cannot be read, so that only a server that reads none can work.
 """
 
+import asyncio
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 
 pytestmark = [pytest.mark.studio, pytest.mark.xdist_group("studio")]
 
@@ -26,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TETHER = ROOT / "tests" / "control_plane" / "tether.py"
 GRAPH = "k8s-auto-fixer"
 WORDS = "deployment: web, namespace: shop-front, event: Back-off pulling image 'nginx:1.27-alpnie'"
-START_SECONDS, RUN_SECONDS, STOP_SECONDS = 40.0, 30.0, 10.0
+START_SECONDS, RUN_SECONDS, STOP_SECONDS = 120.0, 90.0, 15.0
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")  # of our environment; the rest may hold keys and settings
 
 
@@ -105,37 +107,107 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         return  # as it should be: nothing was left
 
 
-async def _said(server: str, words: str) -> dict[str, Any]:
-    """The state of a new thread after a run on plain words."""
-    async with get_client(url=server, timeout=RUN_SECONDS) as client:
-        thread = await client.threads.create(thread_id=str(uuid.uuid4()))
-        message = {"role": "user", "content": words}
-        state = await client.runs.wait(thread["thread_id"], GRAPH, input={"messages": [message]})
-        assert isinstance(state, dict)
-        return state
+async def _state(client: LangGraphClient, thread: str) -> dict[str, Any]:
+    return dict((await client.threads.get_state(thread))["values"])  # type: ignore[arg-type]  # of our graph: a mapping
 
 
-async def test_the_drawing_shows_the_six_nodes(server: str) -> None:
+async def _thread(client: LangGraphClient) -> str:
+    return str((await client.threads.create(thread_id=str(uuid.uuid4())))["thread_id"])
+
+
+async def _said(client: LangGraphClient, thread: str, words: str) -> dict[str, Any]:
+    """The state of a thread after a run on plain words."""
+    message = {"role": "user", "content": words}
+    await client.runs.wait(thread, GRAPH, input={"messages": [message]})
+    return await _state(client, thread)
+
+
+async def _question(client: LangGraphClient, thread: str) -> dict[str, Any] | None:
+    """What a person is asked in a thread; None while nobody is."""
+    found = (await client.threads.get(thread)).get("interrupts") or {}
+    asked = [one["value"] for interrupts in found.values() for one in interrupts]
+    return dict(asked[0]) if asked else None
+
+
+async def _waits(client: LangGraphClient, subject: str) -> tuple[str, dict[str, Any]]:
+    """The thread that was begun about a subject, once it asks a person."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        for thread in await client.threads.search(metadata={"subject": subject}):
+            question = await _question(client, thread["thread_id"])
+            if question is not None:
+                return thread["thread_id"], question
+        await asyncio.sleep(0.2)
+    pytest.fail(f"no thread about {subject} asks a person")
+
+
+def _names(state: dict[str, Any]) -> list[str]:
+    return [message.get("name") or "" for message in state["messages"]]
+
+
+async def test_the_drawing_shows_the_six_nodes_and_autofixers_steps(server: str) -> None:
     async with get_client(url=server) as client:
         drawing = await client.assistants.get_graph(GRAPH)
-    nodes = {node["id"] for node in drawing["nodes"]} - {"__start__", "__end__"}
+        inside = await client.assistants.get_graph(GRAPH, xray=True)
+    nodes = {str(node["id"]) for node in drawing["nodes"]} - {"__start__", "__end__"}
     assert nodes == {"Observe", "Supervisor", "Researcher", "Coder", "AutoFixer", "HelpSeeker"}
+    steps = {str(node["id"]).rpartition(":")[2] for node in inside["nodes"] if ":" in str(node["id"])}
+    assert {"propose", "pre_guard", "dry_run", "guard", "approval", "apply", "verify"} <= steps
 
 
-async def test_plain_words_about_the_broken_workload_end_in_a_verified_repair(server: str) -> None:
-    state = await _said(server, WORDS)
-    assert state["outcome"]["outcome"] == "resolved", state["messages"]
-    assert [message["name"] for message in state["messages"][1:]] == [
-        "Observe",
-        "Supervisor",
-        "AutoFixer",
-        "Supervisor",
-    ]
-    assert "nginx:1.27-alpine" in state["outcome"]["summary"]
+async def test_what_was_begun_carries_its_subject_and_waits_for_the_answer_it_is_given(server: str) -> None:
+    async with get_client(url=server, timeout=RUN_SECONDS) as client:
+        thread, question = await _waits(client, "deployment/checkout in shop-checkout")
+        assert "roll back" in question["question"]
+        assert question["difference"]
+        answer = {"decision": "approve", "by": "ada"}
+        passed = []
+        async for part in client.runs.stream(
+            thread, GRAPH, command={"resume": answer}, stream_mode="updates", stream_subgraphs=True
+        ):
+            passed += list(part.data) if part.event.startswith("updates") else []
+        state = await _state(client, thread)
+        assert [name for name in passed if name in ("approval", "apply", "verify")] == ["approval", "apply", "verify"]
+        assert state["outcome"]["outcome"] == "resolved", state["messages"]
+        assert "ada has approved it" in [message["content"] for message in state["messages"]]
+
+
+async def test_plain_words_are_answered_with_a_question_and_time_travel_applies_nothing_twice(server: str) -> None:
+    async with get_client(url=server, timeout=RUN_SECONDS) as client:
+        thread = await _thread(client)
+        await _said(client, thread, WORDS)
+        question = await _question(client, thread)
+        assert question is not None
+        assert question["difference"][0]["to"] == "nginx:1.27-alpine"
+        await client.runs.wait(thread, GRAPH, command={"resume": {"decision": "approve", "by": "ada"}})
+        state = await _state(client, thread)
+        assert state["outcome"]["outcome"] == "resolved", state["messages"]
+        assert "nginx:1.27-alpine" in state["outcome"]["summary"]
+
+        history = await client.threads.get_history(thread, limit=50)
+        assert len(history) > 5
+        before = next(one for one in history if "AutoFixer" in one["next"])  # the last time it began: it applied
+        await client.runs.wait(thread, GRAPH, checkpoint=before["checkpoint"], input=None)
+        again = await _state(client, thread)
+        assert "is over already (resolved)" in again["messages"][-1]["content"]
+        assert "verify" not in _names(again)[len(before["values"]["messages"]) :]  # type: ignore[index,call-overload]
+
+
+async def test_an_incident_as_json_starts_a_run_as_well(server: str) -> None:
+    async with get_client(url=server, timeout=RUN_SECONDS) as client:
+        for given in (
+            {"incident": {"deployment": "nowhere", "namespace": "shop-front", "event": "it fails"}},
+            {"messages": [{"role": "user", "content": '{"deployment": "nowhere", "namespace": "shop-front"}'}]},
+        ):
+            thread = await _thread(client)
+            await client.runs.wait(thread, GRAPH, input=given)
+            state = await _state(client, thread)
+            assert 'deployments.apps "nowhere" not found' in state["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize("words", ["please help, the shop is down", "namespace: shop-front, event: it is broken"])
 async def test_words_that_name_no_workload_get_an_example_back(server: str, words: str) -> None:
-    state = await _said(server, words)
+    async with get_client(url=server, timeout=RUN_SECONDS) as client:
+        state = await _said(client, await _thread(client), words)
     assert "deployment: nginx, namespace: default, event:" in state["messages"][-1]["content"]
     assert "outcome" not in state["outcome"]

@@ -139,7 +139,7 @@ async def test_an_answer_that_was_cut_off_names_the_setting(
     openai_server.answers = lambda _: '{"next": "cod'
     openai_server.finish_reason = "length"
     spent: list[Usage] = []
-    with pytest.raises(ModelAnswerError, match="cut off: raise max_tokens"):
+    with pytest.raises(ModelAnswerError, match="cut off: raise model_answer_tokens"):
         await ask(model(), Route, QUESTION, method=method, on_usage=spent.append)
     assert spent == [Usage(11, 7)]
 
@@ -218,7 +218,7 @@ def test_a_bad_setting_is_named_with_its_remedy(given: dict[str, Any], says: str
 
 
 def test_a_provider_that_is_not_installed_or_not_known_is_named() -> None:
-    with pytest.raises(ModelSettingsError, match="install langchain-anthropic"):
+    with pytest.raises(ModelSettingsError, match=r"install k8s-auto-fixer\[anthropic\]"):
         build_chat_model(ModelSettings(provider="anthropic", model="m", api_key=KEY))
     with pytest.raises(ModelSettingsError, match="'nobody' cannot be used"):
         build_chat_model(ModelSettings(provider="nobody", model="m", api_key=KEY))

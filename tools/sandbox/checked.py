@@ -35,7 +35,10 @@ class CheckedSandbox:
         """Run a program. Raises SandboxError when the self-test found a leak, whatever the program."""
         async with self._lock:
             if self._open is None:
-                sandbox = await self._stack.enter_async_context(MontySandbox())
+                try:
+                    sandbox = await self._stack.enter_async_context(MontySandbox())
+                except OSError as error:
+                    raise SandboxError(f"the sandbox cannot be started: {error}") from error
                 self._leaks = await self_test(sandbox)
                 self._open = sandbox
         if self._leaks:

@@ -18,10 +18,20 @@ from incidents.decisions import Decision, Request, RequestState, Switch, SwitchN
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Round, Status
 from incidents.objects import ChangeId, ClusterId, IncidentId
+from incidents.recording import Run, Start
 from incidents.signals import Signal
 from incidents.subjects import Subject
 from tools.notify.contract import Notice
-from tools.store.records import AuditHead, AuditRecord, Lease, TimelineEntry
+from tools.store.records import (
+    AuditHead,
+    AuditRecord,
+    Lease,
+    ModelCall,
+    ModelCaps,
+    Overrun,
+    Spending,
+    TimelineEntry,
+)
 
 
 class StoreError(Exception):
@@ -179,6 +189,44 @@ class Memory(Protocol):
         """The images of one repository that the last sweep saw."""
 
 
+class Models(Protocol):
+    """What models have cost and what they have answered. Costs outlive processes, and are shared by all on a store."""
+
+    async def reserve_call(self, call: ModelCall, caps: ModelCaps) -> Overrun | None:
+        """Write a call with the most that it can cost, if that exceeds no cap; else the cap, and nothing is written."""
+
+    async def settle_call(self, call: ModelCall) -> None:
+        """Put what a call has cost in the place of what was set aside for it."""
+
+    async def spent_on(self, incident: str) -> Spending:
+        """What models have cost one incident."""
+
+    async def spent_today(self) -> Spending:
+        """What models have cost since the day began, in UTC."""
+
+    async def recall_answer(self, key: str) -> str | None:
+        """An answer that was kept under this key."""
+
+    async def keep_answer(self, key: str, body: str) -> None:
+        """Keep an answer; one that is too long is not kept, and the ones not asked for longest make room."""
+
+
+class Runs(Protocol):
+    """What runs of the graph were told from outside, and what they decided."""
+
+    async def start_of(self, incident: IncidentId) -> Start | None:
+        """How an incident stands, with everything that a run of it reads; None for an unknown one."""
+
+    async def save_run(self, run: Run) -> bool:
+        """Keep a run, and of each incident only the newest few. False, and nothing kept, where it is too big."""
+
+    async def runs(self, incident: IncidentId) -> list[Run]:
+        """The runs of an incident that were kept, oldest first."""
+
+    async def restore(self, start: Start) -> None:
+        """Put an incident into a store that has never heard of it, as it stood when a run began."""
+
+
 class Upkeep(Protocol):
     """Leases, the outbox, the audit trail, and the store's own life."""
 
@@ -239,5 +287,5 @@ class Upkeep(Protocol):
         """Close the store."""
 
 
-class Store(Incidents, Changes, Decisions, Memory, Upkeep, Protocol):
+class Store(Incidents, Changes, Decisions, Memory, Models, Runs, Upkeep, Protocol):
     """All state of the program."""

@@ -48,3 +48,42 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any]
     previous: str
     hash: str
+
+
+class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a model: what is set aside for it, and later what it has cost. Money is in the user's own unit."""
+
+    id: str
+    incident: str
+    agent: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    money: float = 0.0
+
+
+class ModelCaps(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be spent on models; None is no cap. A day is one of UTC."""
+
+    calls_per_incident: int | None = None
+    tokens_per_incident: int | None = None
+    tokens_per_day: int | None = None
+    money_per_day: float | None = None
+
+
+class Overrun(msgspec.Struct, frozen=True, kw_only=True):
+    """The cap that a call would have exceeded: what it counts, how far it had got, and the day if it counts by day."""
+
+    scope: str
+    limit: float
+    spent: float
+    day: str = ""
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """What models have cost; calls that have not ended count what is set aside for them."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    money: float = 0.0

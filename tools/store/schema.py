@@ -160,8 +160,50 @@ _THIRD = (
     "ALTER TABLE timeline ADD COLUMN last_at TEXT",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = (
+    """CREATE TABLE model_calls (
+        id TEXT PRIMARY KEY,
+        incident TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        model TEXT NOT NULL,
+        day TEXT NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        money REAL NOT NULL,
+        settled INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    "CREATE INDEX model_calls_by_incident ON model_calls (incident)",
+    "CREATE INDEX model_calls_by_day ON model_calls (day)",
+    """CREATE TABLE model_answers (
+        key TEXT PRIMARY KEY,
+        body TEXT NOT NULL,
+        used INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX model_answers_by_use ON model_answers (used)",
+)
+
+_FIFTH = (
+    """CREATE TABLE runs (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        incident TEXT NOT NULL REFERENCES incidents (id),
+        body BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX runs_by_incident ON runs (incident)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 SCHEMA_VERSION = len(MIGRATIONS)
 
-ABOUT_AN_INCIDENT = ("decisions", "requests", "changes", "rounds", "evidence", "events_counted", "timeline", "outbox")
+ABOUT_AN_INCIDENT = (
+    "decisions",
+    "requests",
+    "changes",
+    "rounds",
+    "evidence",
+    "events_counted",
+    "timeline",
+    "outbox",
+    "runs",
+    "model_calls",
+)
 """Every table with a column ``incident``, in an order in which rows may be deleted."""

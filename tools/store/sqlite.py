@@ -15,14 +15,15 @@ from pathlib import Path
 from tools.store.database import Database
 from tools.store.files import BUSY_SECONDS, make_private, make_write_ahead
 from tools.store.port import Store
-from tools.store.sqlite_decisions import DecisionTables
 from tools.store.sqlite_incidents import IncidentTables
+from tools.store.sqlite_models import ModelTables
+from tools.store.sqlite_runs import RunTables
 from tools.store.sqlite_upkeep import UpkeepTables
 
 __all__ = ["SqliteStore", "make_private", "make_write_ahead", "open_store"]
 
 
-class SqliteStore(IncidentTables, DecisionTables, UpkeepTables):
+class SqliteStore(IncidentTables, RunTables, ModelTables, UpkeepTables):
     """The store on one SQLite file. Open it with ``open_store``."""
 
     def __init__(self, database: Database, *, now: Callable[[], datetime], steady: Callable[[], float]) -> None:

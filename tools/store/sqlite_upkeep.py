@@ -15,7 +15,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from incidents.codec import decode, encode
@@ -25,6 +25,7 @@ from tools.store.database import Rows
 from tools.store.port import StoreError
 from tools.store.records import AuditHead, AuditRecord, Lease
 from tools.store.schema import ABOUT_AN_INCIDENT
+from tools.store.sqlite_models import forget_calls
 from tools.store.tables import AUDIT_HEAD, Tables, kept_once, marks
 
 EVENTS_REMEMBERED = 1000  # of one incident; the API server itself forgets an event within the hour
@@ -214,6 +215,7 @@ def _trimmed(rows: Rows, before: datetime) -> None:
         (EVENTS_REMEMBERED,),
     )
     rows.run("DELETE FROM outbox WHERE incident = '' AND sent_at < ?", (before.isoformat(),))
+    forget_calls(rows, before.astimezone(UTC).date().isoformat())
     rows.run(
         "DELETE FROM good_revisions WHERE seen_at < ?"
         " AND subject_key NOT IN (SELECT subject_key FROM incidents WHERE status <> 'closed')",

@@ -1,0 +1,84 @@
+"""`python -m tests.cases`: every scenario on the embedded cluster, exported and replayed; 1 if one decides otherwise.
+
+With names of scenarios only those. In make test a few workloads stand for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from app.case_file import case_of, written
+from app.composition import open_app
+from app.logs import configure_logging
+from app.replay import Replayed, replay
+from app.settings import embedded_settings
+from incidents.codec import decode
+from incidents.recording import Case
+from simulator import EmbeddedCluster
+from simulator.api_client import ApiClient, Connection
+from simulator.scenario import Scenario, load_scenario, load_scenarios
+from tests.prove.embedded import SPEED
+from tests.scenario_runs import Incidents, play
+from tools.notify import FileNotifier
+
+_END_SECONDS = 300.0
+_TOGETHER = 12
+
+
+async def cases_of(scenarios: Sequence[Scenario]) -> list[Case]:
+    """The cases of all incidents of the scenarios, as their files have them."""
+    files: list[bytes] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="k8s-auto-fixer-cases-") as folder,
+        EmbeddedCluster(nodes=3, speed=SPEED) as at,
+    ):
+        async with ApiClient(Connection(at.server, at.admin_token, user_agent="cases")) as admin:
+            program = _program(at, Path(folder), files)
+            await play(scenarios, admin=admin, program=program, dump=at.dump, seconds=_END_SECONDS, speed=SPEED)
+    return [decode(content, Case) for content in files]
+
+
+@asynccontextmanager
+async def _program(cluster: EmbeddedCluster, folder: Path, files: list[bytes]) -> AsyncIterator[Incidents]:
+    nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None}
+    settings = embedded_settings(folder, **nobody)  # whatever the developer's environment says
+    kubeconfig, notifier = cluster.kubeconfig(user="k8s-auto-fixer"), FileNotifier(folder / "notices.jsonl")
+    async with open_app(settings, kubeconfig=kubeconfig, speed=SPEED, notifier=notifier) as app:
+        async with app.daemon().watching():
+            yield partial(app.store.incidents)
+        files += [written(await case_of(app.store, incident)) for incident in await app.store.incidents()]
+
+
+async def _main(names: Sequence[str]) -> int:
+    scenarios = [load_scenario(name) for name in names] or load_scenarios()
+    failed = replayed = 0
+    for start in range(0, len(scenarios), _TOGETHER):
+        for case in await cases_of(scenarios[start : start + _TOGETHER]):
+            found = await replay(case)
+            replayed += found.runs
+            failed += bool(found.differences)
+            print(_line(case, found), flush=True)
+    print(f"{replayed} runs replayed; {failed} incidents decided otherwise")
+    return 1 if failed else 0
+
+
+def _line(case: Case, found: Replayed) -> str:
+    head = f"{case.incident.subject.namespace:24} {case.incident.outcome or case.incident.status:12}"
+    if not case.runs:
+        return f"{head} closed before any run"
+    if not found.differences:
+        return f"{head} {found.runs} runs, {found.steps} decisions: the same {'; '.join(case.remarks)}"
+    return "\n".join(
+        [head, *(f"  {one.run}.{one.step} {one.what}\n" + "\n".join(one.lines) for one in found.differences)]
+    )
+
+
+if __name__ == "__main__":
+    configure_logging(quiet=True)
+    raise SystemExit(asyncio.run(_main(sys.argv[1:])))

@@ -50,6 +50,7 @@ bench-model: $(DEV) ## what an incident costs at a model, beside the simplest su
 	$(BIN)/python -m benchmarks.model
 
 test-replay: $(DEV) ## every scenario on the embedded cluster, exported as a case and decided again from the file
+	$(BIN)/pytest -m replay tests/cases
 	$(BIN)/python -m tests.cases
 
 bench-cluster: $(DEV) ## measure the embedded cluster, 5,000 pods included
@@ -80,7 +81,7 @@ notebooks: $(DEV) ## run the notebooks in fresh kernels, on the embedded cluster
 	$(BIN)/pytest -n 2 -m notebooks tests/notebooks
 
 test-studio: $(DEV) ## start LangGraph's development server and drive it through its client
-	$(BIN)/pytest -m studio tests/studio
+	$(BIN)/pytest -m studio tests/studio tests/graph
 
 studio: $(DEV) ## LangGraph Studio's server on an embedded cluster with a few things broken in it
 	env -u K8S_AUTO_FIXER_KUBECONFIG $(STUDIO_ENV) $(BIN)/langgraph dev --no-browser --no-reload

@@ -15,7 +15,7 @@ from tests.cases.recordings import Recordings
 from tests.world import clean_environment
 
 __all__ = ["clean_environment"]
-pytestmark = pytest.mark.usefixtures("clean_environment")
+pytestmark = [pytest.mark.replay, pytest.mark.usefixtures("clean_environment")]
 
 
 def call(*words: str) -> Result:

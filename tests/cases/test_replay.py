@@ -17,6 +17,8 @@ from playbooks import crash_after_rollout
 from playbooks.consult import FAMILIES
 from tests.cases.recordings import NAMES, PLANTED, Recordings
 
+pytestmark = pytest.mark.replay
+
 
 def case(recordings: Recordings, name: str) -> Case:
     return decode(recordings.files[name], Case)

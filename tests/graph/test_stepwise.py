@@ -22,6 +22,8 @@ from tests.graph.runs import fail, last_words
 from tests.world import Told, World
 from tools.store import StoreError
 
+pytestmark = pytest.mark.studio
+
 TYPO = "deployment: web, namespace: shop-front, event: Back-off pulling image 'nginx:1.27-alpnie'"
 CONFIG: Any = {"configurable": {"thread_id": "one"}}
 

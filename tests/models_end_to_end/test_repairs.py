@@ -17,6 +17,8 @@ from tests.models_end_to_end.stories import (
 )
 from tests.world import World
 
+pytestmark = pytest.mark.models
+
 
 async def test_what_it_proposes_waits_for_a_person_and_is_made_as_it_was_approved(world: World) -> None:
     async with story(world, well_behaved(fix(set_field()))) as told:
@@ -45,7 +47,6 @@ async def test_what_it_proposes_waits_for_a_person_and_is_made_as_it_was_approve
         assert CAUSE in str(asked.sections)
 
 
-@pytest.mark.models
 async def test_auto_is_a_setting_of_its_own(world: World) -> None:
     async with story(world, well_behaved(fix(set_field())), model_auto=True) as told:
         ended = await told.run()
@@ -58,7 +59,6 @@ async def test_auto_is_a_setting_of_its_own(world: World) -> None:
     assert told.heard.nodes == ["Observe", "Supervisor", "AutoFixer", "Supervisor"]
 
 
-@pytest.mark.models
 async def test_the_reviewers_veto_is_the_end_of_a_proposal(world: World) -> None:
     script = well_behaved(fix(set_field()), review=VETOES)
     async with story(world, script, model_auto=True) as told:
@@ -72,7 +72,6 @@ async def test_the_reviewers_veto_is_the_end_of_a_proposal(world: World) -> None
     assert world.writes(dry_runs=False) == []
 
 
-@pytest.mark.models
 async def test_a_doubtful_reviewer_leaves_it_to_a_person_even_where_models_may_act(world: World) -> None:
     doubts = {"veto": False, "confidence": 0.5, "reason": "the version is a guess"}
     async with story(world, well_behaved(fix(set_field()), review=doubts), model_auto=True) as told:
@@ -92,7 +91,6 @@ async def test_a_refusal_of_the_guardrails_goes_back_to_it_and_the_next_proposal
         assert "image-repository" in second
 
 
-@pytest.mark.models
 async def test_it_is_told_of_refusals_at_most_twice(world: World) -> None:
     async with story(world, well_behaved(fix(set_field(value="evil.example/redis:7.4")))) as told:
         ended = await told.run()
@@ -117,7 +115,6 @@ async def test_it_may_decline_and_a_person_gets_its_diagnosis_as_an_opinion(worl
     assert world.writes() == []
 
 
-@pytest.mark.models
 async def test_everything_it_said_stands_in_the_record(world: World) -> None:
     async with story(world, well_behaved(fix(set_field()))) as told:
         ended = await told.run()
@@ -129,7 +126,6 @@ async def test_everything_it_said_stands_in_the_record(world: World) -> None:
         assert entry.verdict is None  # a person decides first
 
 
-@pytest.mark.models
 async def test_an_unchanged_problem_costs_nothing_a_second_time(world: World) -> None:
     script = well_behaved(fix(declined="nothing to change"))
     async with story(world, script) as told:
@@ -144,7 +140,6 @@ async def test_an_unchanged_problem_costs_nothing_a_second_time(world: World) ->
         assert {entry["cached"] for entry in (await told.steps(first, "model"))[calls:]} == {True}
 
 
-@pytest.mark.models
 async def test_no_model_is_asked_where_a_playbook_is_certain(world: World) -> None:
     await world.broken("image-typo")
     async with story(world, well_behaved(fix()), broken=False) as told:

@@ -158,6 +158,7 @@ class Runner:
         if not isinstance(saver, AsyncSqliteSaver):
             return
         with _as_of_the_store():
+            await saver.setup()  # it makes its tables when it is first used, which may not have been
             async with saver.lock, saver.conn.execute("SELECT DISTINCT thread_id FROM checkpoints") as found:
                 threads = [IncidentId(str(row[0])) for row in await found.fetchall()]
         await self.forget([thread for thread in threads if await self._store.incident(thread) is None])

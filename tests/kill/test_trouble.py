@@ -111,3 +111,9 @@ async def test_threads_of_incidents_that_the_store_no_longer_knows_are_deleted(w
         await app.runner.forget_lost()
         left = [name for name, thread in threads.items() if await saver.aget_tuple(thread) is not None]
     assert left == [incident.id]
+
+
+async def test_before_the_first_run_there_are_no_threads_and_that_is_nothing_to_complain_of(world: World) -> None:
+    async with world.app(told=Told()) as app:
+        await app.runner.forget_lost()
+        assert await app.store.incidents() == []

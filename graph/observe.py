@@ -27,7 +27,6 @@ from incidents.changes import Change, ChangeState
 from incidents.codec import to_json
 from incidents.decisions import rounds_allowed
 from incidents.evidence import Evidence
-from incidents.health import Health
 from incidents.health import State as HealthState
 from incidents.incident import Incident, Outcome, Round, Status
 from incidents.objects import IncidentId, ObjectRef, Uid, reference
@@ -171,25 +170,26 @@ class Observe:
         message = opening(text) if first else said("Observe", text)
         view = {**_view(incident, rounds, evidence), "messages": [message]}
         until = self._patience.until(incident, evidence.health)
-        if isinstance(answer, Opinion) or stands or any(entry.tried for entry in rounds) or self._now() >= until:
+        if isinstance(answer, Opinion) or stands or any(entry.tried for entry in rounds) or evidence.taken_at >= until:
             return view
-        return {**view, "outcome": self._waited(incident, evidence.health, until)}
+        return {**view, "outcome": self._waited(incident, evidence, until)}
 
-    def _waited(self, incident: Incident, health: Health, until: datetime) -> dict[str, Any]:
+    def _waited(self, incident: Incident, evidence: Evidence, until: datetime) -> dict[str, Any]:
         """Nobody is told before ``until``; it is looked at again before that, and when another symptom is told of."""
         # With those that were known before: two that take turns do not have it looked at each time.
-        known = {*health.symptoms, incident.last_signal.symptom, *incident.waited_out}
+        symptoms = evidence.health.symptoms
+        known = {*symptoms, incident.last_signal.symptom, *incident.waited_out}
         return {
-            "parked_until": self._patience.next_look(until, self._now()).isoformat(),
+            "parked_until": self._patience.next_look(until, evidence.taken_at).isoformat(),
             "waited_out": sorted(symptom.value for symptom in known),
-            "summary": f"nobody is told of {', '.join(sorted(health.symptoms))} before {until:%H:%M:%S} UTC:"
+            "summary": f"nobody is told of {', '.join(sorted(symptoms))} before {until:%H:%M:%S} UTC:"
             " it may pass by itself",
         }
 
     def _drags_on(self, incident: Incident, evidence: Evidence) -> bool:
         """Whether it is still starting, and has been for longer than any start takes: a person has to see it."""
         starting = evidence.health.state is HealthState.STARTING
-        return starting and self._patience.start_is_over(incident, evidence.snapshot.workload, self._now())
+        return starting and self._patience.start_is_over(incident, evidence.snapshot.workload, evidence.taken_at)
 
     async def _collected(self, incident: Incident) -> Evidence:
         """The evidence; the state in it is grace's reading where a run begins with one, and read anew where not."""

@@ -137,14 +137,7 @@ async def open_app(
     decide_tracing(wanted=settings.langsmith)
     clock, telemetry = Clock(speed), telemetry or Telemetry()
     async with AsyncExitStack() as stack:
-        transport = await connect(
-            user_agent=USER_AGENT,
-            kubeconfig=kubeconfig if kubeconfig is not None else settings.kubeconfig,
-            context=settings.context,
-            in_cluster=settings.in_cluster and kubeconfig is None,
-            telemetry=telemetry,
-        )
-        stack.push_async_callback(transport.aclose)
+        transport = await _connection(stack, settings, kubeconfig, telemetry)
         reader = Reader(transport)
         cluster = await reader.cluster_id()
         store = await stack.enter_async_context(open_store(settings.store, now=clock.now))
@@ -175,6 +168,21 @@ async def open_app(
         if hold_lease:
             _set_memory_aside()
         yield app
+
+
+async def _connection(
+    stack: AsyncExitStack, settings: Settings, kubeconfig: Mapping[str, Any] | None, telemetry: Telemetry
+) -> Transport:
+    """The connection to the cluster that is given, or that the settings name."""
+    transport = await connect(
+        user_agent=USER_AGENT,
+        kubeconfig=kubeconfig if kubeconfig is not None else settings.kubeconfig,
+        context=settings.context,
+        in_cluster=settings.in_cluster and kubeconfig is None,
+        telemetry=telemetry,
+    )
+    stack.push_async_callback(transport.aclose)
+    return transport
 
 
 def _set_memory_aside() -> None:

@@ -95,7 +95,7 @@ class PlayedBrain:
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> Reply[Answer]:
         """The next answer, to the same question with the same tools. Raises Diverged and ModelError."""
-        asked = prompt_digest(agent, schema, [("system", system), *messages], [tool.name for tool in tools])
+        asked = prompt_digest(agent, schema, messages, system=system, tools=tools)
         return self._answer(agent, schema, asked)
 
     def _answer(self, agent: str, schema: type[Answer], asked: str) -> Reply[Answer]:

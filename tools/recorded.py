@@ -119,7 +119,7 @@ class RecordedBrain:
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> Reply[Answer]:
         """As the models do."""
-        asked = prompt_digest(agent, schema, [("system", system), *messages], [tool.name for tool in tools])
+        asked = prompt_digest(agent, schema, messages, system=system, tools=tools)
         try:
             with recording(None):
                 reply = await self._brain.explore(
@@ -162,10 +162,14 @@ def prompt_digest(
     agent: str,
     schema: type[BaseModel],
     messages: Sequence[BaseMessage | tuple[str, str]],
-    tools: Sequence[str] = (),
+    *,
+    system: str | None = None,
+    tools: Sequence[BaseTool] = (),
 ) -> str:
     """What tells one question from another: everything a model is asked, and in which form it has to answer."""
-    return digest(agent, schema.model_json_schema(), [_said(message) for message in messages], sorted(tools))
+    said = [*([("system", system)] if system is not None else []), *messages]
+    names = sorted(tool.name for tool in tools)
+    return digest(agent, schema.model_json_schema(), [_said(message) for message in said], names)
 
 
 def _said(message: BaseMessage | tuple[str, str]) -> list[Any]:

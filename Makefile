@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STUDIO_ENV := LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false
 
-.PHONY: help demo run test test-kill test-models test-conformance scenarios lint bench bench-model test-replay bench-cluster soak soak-short schema access control-plane test-control-plane prove notebooks test-studio studio lock wheel clean
+.PHONY: help demo run test test-kill test-models test-conformance scenarios lint bench bench-model test-replay bench-cluster bench-repair bench-repair-real soak soak-short schema access control-plane test-control-plane prove notebooks test-studio studio lock wheel clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -56,6 +56,12 @@ test-replay: $(DEV) ## every scenario on the embedded cluster, exported as a cas
 bench-cluster: $(DEV) ## measure the embedded cluster, 5,000 pods included
 	$(BIN)/python benchmarks/embedded_cluster.py
 
+bench-repair: $(DEV) ## repair and harm: every scenario in other words, five times; REPAIR="--set second" holds other words
+	$(BIN)/python -m benchmarks.repair $(REPAIR)
+
+bench-repair-real: control-plane ## the same, once, on a real control plane
+	$(BIN)/python -m benchmarks.repair --real $(REPAIR)
+
 soak: $(DEV) ## 10,000 dropped watches, 100 restarts, 5,000 incidents; about an hour; results in benchmarks/results
 	$(BIN)/python benchmarks/soak.py
 
@@ -71,7 +77,7 @@ test-control-plane: control-plane ## harness, conformance, and a scenario of eac
 access: control-plane ## take the first roles of a cluster from the real API server again
 	$(BIN)/python -m tests.control_plane.access
 
-prove: control-plane ## every scenario, and the daemon killed everywhere, on both clusters; goes on where it stopped; writes docs/proof.*
+prove: control-plane ## every scenario, and the daemon killed everywhere, on both clusters; goes on where it stopped; writes docs/proof.*, docs/repair.*
 	$(BIN)/python -m tests.prove
 
 schema: control-plane ## take the facts about fields from the real API server again

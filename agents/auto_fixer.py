@@ -38,7 +38,8 @@ class AutoFixer:
 
         Raises Busy or Unreachable when the API server is: the run is repeated later.
         """
-        await self._remediation.look_up_sent(standing.incident)
+        if await self._remediation.look_up_sent(standing.incident):
+            return Turn(text="What was deleted to be made anew has been put back", again=True)
         unverified = await self._unverified(standing)
         if unverified is not None:
             return await self._verify(standing, unverified)
@@ -109,6 +110,8 @@ class AutoFixer:
                 await self._remediation.undo(change)
             except UndoRefused as error:
                 return Turn(text=f"Change {change.id} cannot be undone: {error}", outcome=Outcome.ESCALATED)
+            if change.anew is not None:  # the proposal is about the object that was deleted for that
+                return Turn(text=f"{change.target} is as it was before change {change.id}", again=True)
         return None
 
     async def _turned_down(self, standing: Standing, number: int) -> str:
@@ -177,7 +180,7 @@ class AutoFixer:
     async def _anything_stands(self, standing: Standing) -> bool:
         """Whether a change of this work has not ended yet; one that was kept has."""
         changes = await self._store.changes(standing.incident.id)
-        return any(change.state in (ChangeState.SENT, ChangeState.APPLIED) for change in changes)
+        return any(change.state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.UNDOING) for change in changes)
 
     async def _settle(self, standing: Standing, because: str) -> Turn:
         settlement = await self._remediation.settle(standing.incident)

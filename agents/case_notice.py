@@ -1,28 +1,37 @@
 """The case as a message: what broke, what was tried, what is proposed, what to do, in sections of plain text.
 
-Pure: from the standing, the evidence and the changes to a notice. Its first lines tell it all. The facts are ours;
-what a model has thought of the cause stands there too, marked as its opinion.
+Pure: from the standing, the evidence and the changes to a notice. Its first three lines tell it all (``agents.gist``);
+what follows is what they rest on, in the order in which a reader asks for it. The facts are ours; what a model has
+thought of the cause stands there too, marked as its opinion.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from agents.applying import command_of, may_be_secret, patch_command
 from agents.commands import Commands
-from agents.standing import Agent, Saying, Standing
+from agents.gist import diagnosed, gist, gist_of_request, short
+from agents.researcher import NOTHING
+from agents.standing import Agent, Standing
 from evidence.redaction import mask_text
+from incidents.causes import EXPLAINS
 from incidents.changes import Change, LeafChange
 from incidents.decisions import Request
 from incidents.evidence import Evidence
-from incidents.incident import Incident, Outcome, Round
+from incidents.health import Finding
+from incidents.incident import Outcome, Round
 from incidents.policy import Mode, Verdict
 from incidents.signals import clean
 from tools.notify.contract import Notice, Section, Severity
 
-_OFTEN_SECRET = re.compile(r"[\"/](?:env|args|command|httpHeaders)[\"/]")  # as a key or within a pointer
+_FOUND, _RESTS_ON, _LOGGED = 5, 5, 12  # lines shown of each: a reader wants the telling ones, the case has them all
+_STAMP = re.compile(r"^(?:\S+ ?(?:\(previous\))?:\d+: )?(?:\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*)?")
+_LEAD = re.compile(r"^(?:(?:Failed\w*|Error(?: creating)?|Unhealthy|Reported|\w+Exceeded): )+")
+_POD_HASH = re.compile(r"-[a-z0-9]{5}\b(?=\W)")  # of one pod or another of the same template
+_TOLD_BY_STATE = frozenset({"BackOff", "Swept"})  # events that say no more than the state that was read
 
 _SEVERITY: dict[Outcome, Severity] = {
     Outcome.OBSERVED: "info",
@@ -37,17 +46,16 @@ def request_notice(
     """One change to decide about: what broke, why this, exactly what would differ, and the commands that decide."""
     incident = standing.incident
     objections = [f"{ruling.rule}: {ruling.reason}" for ruling in request.verdict.objections]
-    decision = f"Decide: {commands.approve(request.id)}"
     deadline = f"Until {request.expires_at:%Y-%m-%d %H:%M} UTC; without an answer nothing is changed."
+    first = gist_of_request(standing, request, evidence, commands.approve(request.id))
     sections = (
         *_still_changed(kept, commands),
-        Section(lines=(_in_short(incident, evidence), f"Proposed: {_one_line(request.proposal.reason)}", decision)),
-        Section(heading="What broke", lines=tuple(_what_broke(incident, evidence))),
-        *(_tried(entry) for entry in standing.rounds if entry.change is not None),
-        Section(heading="Proposed", lines=(request.proposal.reason, *_diagnosed(standing), *_drift(request.verdict))),
+        Section(lines=first),
         Section(heading="Exact change", lines=tuple(map(_leaf, request.diff)), verbatim=True),
+        Section(heading="Why a person is asked", lines=(*objections, *_drift(request.verdict), deadline)),
+        _evidence(standing, evidence),
+        *(_tried(entry) for entry in standing.rounds if entry.change is not None),
         *_thoughts(standing),
-        Section(heading="Why a person is asked", lines=(*objections, deadline)),
         Section(heading="To decide", lines=(commands.approve(request.id), commands.reject(request.id)), verbatim=True),
         Section(heading="Look", lines=(commands.show(incident.id),), verbatim=True),
     )
@@ -73,13 +81,13 @@ def case_notice(
     incident = standing.incident
     sections = [
         *_still_changed(kept, commands),
-        Section(lines=(_in_short(incident, evidence), _known(standing), f"Look: {commands.show(incident.id)}")),
-        Section(heading="What broke", lines=tuple(_what_broke(incident, evidence))),
+        Section(lines=gist(standing, outcome, evidence, kept)),
         *_explained(evidence),
+        _evidence(standing, evidence),
         *(_tried(entry) for entry in standing.rounds if entry.change is not None),
         *_proposed(standing, mode, commands),
         *_thoughts(standing),
-        *(Section(heading=str(s.by), lines=tuple(s.text.splitlines()), verbatim=True) for s in _findings(standing)),
+        *_found(standing),
         Section(heading="Look", lines=(commands.show(incident.id),), verbatim=True),
     ]
     return Notice(
@@ -101,41 +109,41 @@ _HEADLINES: dict[Outcome, str] = {
 }
 
 
-def _what_broke(incident: Incident, evidence: Evidence | None) -> list[str]:
-    signal = incident.last_signal
-    lines = [f"{signal.reason}: {signal.message}" if signal.message else str(signal.reason)]
-    if evidence is not None:
-        health = evidence.health
-        if incident.subject.is_workload:
-            lines.append(f"{health.ready} of {health.desired} replicas ready")
-        lines += [
-            f"{f.symptom} in {f.pod or incident.subject.name} {f.container}: {f.detail}" for f in health.findings[:5]
-        ]
-    return lines
+def _evidence(standing: Standing, evidence: Evidence | None) -> Section:
+    """What the first lines rest on: the states, what was observed of the cause, the event; each thing once."""
+    findings = evidence.health.findings[:_FOUND] if evidence is not None else ()
+    own = [found for found in findings if not found.detail.startswith(EXPLAINS)]  # the others have their own section
+    states = [f"{found.symptom} in {_place(found, standing)}: {short(found.detail)}" for found in own]
+    round_ = diagnosed(standing)
+    diagnosis = round_.diagnosis if round_ is not None else None
+    observed = diagnosis.rests_on[:_RESTS_ON] if diagnosis is not None else ()
+    rests_on = [short(line) for line in observed if not line.startswith(EXPLAINS)]
+    event = [_event(standing)] if not findings or standing.incident.last_signal.reason not in _TOLD_BY_STATE else []
+    heading = f"Evidence (confidence {diagnosis.confidence:.2f})" if diagnosis is not None else "Evidence"
+    return Section(heading=heading, lines=tuple(_once([*states, *rests_on, *event])))
 
 
-def _in_short(incident: Incident, evidence: Evidence | None) -> str:
-    """What is broken, in one line."""
-    signal = incident.last_signal
-    if evidence is None or not evidence.health.findings:
-        return _one_line(f"{incident.subject}: {signal.symptom} ({signal.reason})")
-    health, first = evidence.health, evidence.health.findings[0]
-    ready = f", {health.ready} of {health.desired} ready" if incident.subject.is_workload else ""
-    return _one_line(f"{incident.subject}: {first.symptom}{ready}: {first.detail}")
+def _event(standing: Standing) -> str:
+    """The event, or where it tells of something that this explains, what that was refused with."""
+    signal = standing.incident.last_signal
+    if signal.message.startswith(EXPLAINS):
+        return short(signal.message.partition(": ")[2])
+    return short(f"{signal.reason}: {signal.message}" if signal.message else str(signal.reason))
 
 
-def _known(standing: Standing) -> str:
-    """What is known about why, and what came of it, in one line."""
-    last = next((entry for entry in reversed(standing.rounds) if entry.diagnosis is not None), None)
-    if last is None or last.diagnosis is None:
-        return _one_line(f"Nobody here is certain why. {standing.summary}")
-    tried = f" Tried: {last.verification.result}." if last.verification is not None else ""
-    by = " (a model thinks)" if last.thought is not None else ""
-    return _one_line(f"{last.diagnosis.cause}{by}.{tried} {standing.summary}")
+def _once(lines: Iterable[str]) -> list[str]:
+    """Lines without those that say no more than one before: kubelet, controller and playbook quote each other."""
+    kept: list[str] = []
+    for line in lines:
+        said = _POD_HASH.sub("", _LEAD.sub("", line)).strip(" .")
+        if said and not any(said in _POD_HASH.sub("", one) for one in kept):
+            kept.append(line)
+    return kept
 
 
-def _one_line(text: str) -> str:
-    return clean(" ".join(text.split()), 300).strip()
+def _place(finding: Finding, standing: Standing) -> str:
+    where = f"pod {finding.pod}" if finding.pod else standing.incident.subject.name
+    return f"{where}, container {finding.container}" if finding.container else where
 
 
 def _thoughts(standing: Standing) -> list[Section]:
@@ -172,17 +180,15 @@ def _still_changed(kept: Sequence[Change], commands: Commands) -> list[Section]:
 
 def told_undo(change: Change, commands: Commands) -> str:
     """The undo command for a message: kubectl's, or where that would carry what may be secret, the program's own."""
+    if change.anew is not None:
+        return commands.undo(change.id)  # deleting and creating again in the right order is more than one command
     command = undo_command(change)
-    carries_secrets = _OFTEN_SECRET.search(command) is not None or mask_text(command) != command
-    return commands.undo(change.id) if carries_secrets else command
+    return commands.undo(change.id) if may_be_secret(command) else command
 
 
 def undo_command(change: Change) -> str:
     """A kubectl command that takes a change back exactly, or fails if somebody has changed it since."""
-    target, patch = change.target, json.dumps(list(change.inverse.operations), separators=(",", ":"))
-    return (
-        f"kubectl -n {target.namespace} patch {target.kind.lower()} {target.name} --type=json -p {shlex.quote(patch)}"
-    )
+    return patch_command(change.target, list(change.inverse.operations))
 
 
 def _tried(entry: Round) -> Section:
@@ -190,7 +196,7 @@ def _tried(entry: Round) -> Section:
     drift = _drift(entry.verdict) if entry.verdict is not None else []
     lines = [entry.proposal.reason if entry.proposal else "", *map(_leaf, entry.diff), *drift]
     if outcome is not None:
-        lines.append(f"{outcome.result}: {outcome.detail}")
+        lines.append(f"{outcome.result}: {short(outcome.detail)}")
     return Section(heading=f"Tried in round {entry.number}", lines=tuple(lines))
 
 
@@ -199,26 +205,27 @@ def _proposed(standing: Standing, mode: Mode, commands: Commands) -> list[Sectio
     current = standing.current
     if current is None or current.proposal is None or current.change is not None:
         return []
-    lines = [current.proposal.reason, *_diagnosed(standing)]
+    lines = [current.proposal.reason]
     if current.verdict is not None:
         lines += _drift(current.verdict)
-        lines += [f"{ruling.rule}: {ruling.reason}" for ruling in current.verdict.objections]
-    sections = [Section(heading="Proposed", lines=tuple(lines))]
+        lines += [f"{ruling.answer} by {ruling.rule}: {ruling.reason}" for ruling in current.verdict.objections]
+    sections = [Section(heading="Proposed, and why it was not done", lines=tuple(lines))]
     if current.diff:
         sections.append(Section(heading="Exact change", lines=tuple(map(_leaf, current.diff)), verbatim=True))
-    if mode is Mode.SUGGEST and current.diff:
-        subject = standing.incident.subject
-        workload = f"{subject.kind.lower()}/{subject.name}"
-        command = commands.spoken("fix", workload, "-n", subject.namespace, "--mode", "auto")
+    if command := _command(standing, current, mode, commands):
         sections.append(Section(heading="To apply it", lines=(command,), verbatim=True))
     return sections
 
 
-def _diagnosed(standing: Standing) -> list[str]:
-    diagnosis = standing.current.diagnosis if standing.current is not None else None
-    if diagnosis is None:
-        return []
-    return [f"{diagnosis.cause} (confidence {diagnosis.confidence:.2f})", *diagnosis.rests_on]
+def _command(standing: Standing, current: Round, mode: Mode, commands: Commands) -> str:
+    """By which a person makes the change: the program's own where only the mode kept it from that, else kubectl's."""
+    if not current.diff or current.proposal is None:
+        return ""
+    subject = standing.incident.subject
+    if mode is Mode.SUGGEST and subject.is_workload:
+        workload = f"{subject.kind.lower()}/{subject.name}"
+        return commands.spoken("fix", workload, "-n", subject.namespace, "--mode", "auto")
+    return command_of(current.proposal, current.diff)
 
 
 def _drift(verdict: Verdict) -> list[str]:
@@ -230,5 +237,19 @@ def _leaf(leaf: LeafChange) -> str:
     return f"{leaf.pointer}: {json.dumps(leaf.before)} -> {json.dumps(leaf.after)}"
 
 
-def _findings(standing: Standing) -> list[Saying]:
-    return [saying for saying in standing.sayings if saying.by in (Agent.RESEARCHER, Agent.CODER)]
+def _found(standing: Standing) -> list[Section]:
+    """What the logs say, and where more can be read; of what an agent said twice the last."""
+    said = {saying.by: saying.text for saying in standing.sayings if saying.by in (Agent.RESEARCHER, Agent.CODER)}
+    sections = []
+    if text := said.get(Agent.CODER, ""):
+        sections.append(Section(heading="Log, the lines that matter", lines=_logged(text.splitlines()), verbatim=True))
+    if (text := said.get(Agent.RESEARCHER, "")) and text != NOTHING:
+        sections.append(Section(heading="To read", lines=tuple(text.splitlines()), verbatim=True))
+    return sections
+
+
+def _logged(lines: Iterable[str]) -> tuple[str, ...]:
+    """Lines of logs without those of the run before that say the same: the last of them tell why it ended."""
+    once = {_STAMP.sub("", line): line for line in lines}
+    kept = list(once.values())
+    return tuple(kept if len(kept) <= _LOGGED else [f"… {len(kept) - _LOGGED} lines before", *kept[-_LOGGED:]])

@@ -16,10 +16,11 @@ from evidence.redaction import MASK
 from incidents.evidence import Evidence
 from incidents.incident import Round
 from incidents.pointers import ABSENT, PathNotFound, resolve, value_at
-from incidents.proposals import MODEL_AUTHOR, Diagnosis, Proposal, Review, Risk, RollBack, SetField
+from incidents.proposals import MODEL_AUTHOR, Action, Diagnosis, Proposal, Review, Risk, RollBack, SetField
 from incidents.signals import clean
 from incidents.symptoms import Symptom
 from playbooks.consult import failed_before
+from playbooks.edits import made_anew
 
 HIGHEST = 0.9  # what a model is believed at most
 UNNAMED = 0.5  # where the cause names nothing that was observed
@@ -57,7 +58,7 @@ def proposal_of(change: ProposedChange, evidence: Evidence, rounds: Sequence[Rou
         raise Misfit(f"ends: {clean(change.ends, 40)!r} is not observed; observed are: {seen}")
     proposal = Proposal(
         target=evidence.subject.ref,
-        action=_roll_back(change, evidence) if change.action == "roll-back" else _edits(change, evidence),
+        action=_action(change, evidence),
         ends=Symptom(change.ends),
         reason=clean(change.reason, 300) or "a model proposed it",
         risk=Risk.MEDIUM,
@@ -77,7 +78,7 @@ def still_fits(proposal: Proposal, evidence: Evidence) -> bool:
         known = {(one.name, one.digest) for one in evidence.revisions if one.digest != evidence.present}
         return (proposal.action.replica_set, proposal.action.digest) in known
     try:
-        return all(_present(edit.path, evidence) == _expected(edit.expected) for edit in proposal.action)
+        return all(_present(edit.path, evidence) == _expected(edit.expected) for edit in proposal.edits)
     except Misfit:
         return False  # a container of that name is gone
 
@@ -124,6 +125,13 @@ def _reasons(pod: dict[str, object]) -> set[str]:
             for state in (one.get("state") or {}, one.get("lastState") or {}):
                 found |= {str(detail["reason"]) for detail in state.values() if detail and detail.get("reason")}
     return found
+
+
+def _action(change: ProposedChange, evidence: Evidence) -> Action:
+    """What it asks for; where the fields cannot be set in place, to make the object anew with them."""
+    if change.action == "roll-back":
+        return _roll_back(change, evidence)
+    return made_anew(evidence, _edits(change, evidence))
 
 
 def _edits(change: ProposedChange, evidence: Evidence) -> tuple[SetField, ...]:

@@ -24,6 +24,24 @@ from tools.search.combined import FAILED, RUNBOOK
 from tools.search.contract import Finding, Search, SearchError
 
 FINDINGS = 3
+RUNBOOKS = 1  # the one that fits best: of three, two are about something else
+NOTHING = "Nothing was found about this failure."
+_PAGE_OF = {  # of a family that has one
+    "admission": "quota-and-limits",
+    "command": "crash-loop",
+    "crash": "crash-loop",
+    "crash-after-rollout": "crash-loop",
+    "image": "image-pull",
+    "init": "crash-loop",
+    "jobs": "jobs",
+    "memory": "out-of-memory",
+    "probes": "probes",
+    "quota": "quota-and-limits",
+    "references": "missing-config",
+    "scheduling": "scheduling",
+    "service": "service-routing",
+    "storage": "storage",
+}
 AGENT = "researcher"
 # What messages quote or spell as a place: images, keys, other objects. A class of failure is described without them.
 _PLACES = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|\S*[/@=_]\S*")
@@ -40,16 +58,18 @@ class Researcher:
 
     async def work(self, standing: Standing, evidence: Evidence | None) -> Turn:
         """What was found, with its sources; that nothing was found is an answer too."""
-        query = query_of(standing, evidence)
+        query, family = query_of(standing, evidence), _family(standing)
         try:
             found = await self._search.find(query, limit=FINDINGS)
         except SearchError as error:
             log.warning("researcher.failed", incident=standing.incident.id, error=str(error))
             return Turn(text=f"The search failed: {error}")
-        ours = [item for item in found if item.source == FAILED or item.source.startswith(RUNBOOK)]
-        pages = [item for item in found if item not in ours]
-        told = [*await self._claims(standing, query, pages), *map(_quoted, ours)]
-        return Turn(text="\n\n".join(told) if told else "Nothing was found about this failure.")
+        failed = [item for item in found if item.source == FAILED]
+        runbooks = _fitting([item for item in found if item.source.startswith(RUNBOOK)], family)
+        pages = [item for item in found if item not in failed and not item.source.startswith(RUNBOOK)]
+        read = map(_named if family else _quoted, runbooks)
+        told = [*await self._claims(standing, query, pages), *map(_quoted, failed), *read]
+        return Turn(text="\n\n".join(told) if told else NOTHING)
 
     async def _claims(self, standing: Standing, query: str, found: Sequence[Finding]) -> list[str]:
         """What of the pages fits, in a model's words and with its source; without a model the pages themselves."""
@@ -81,7 +101,7 @@ def query_of(standing: Standing, evidence: Evidence | None) -> str:
     signal = standing.incident.last_signal
     details = [finding.detail for finding in evidence.health.findings[:1]] if evidence is not None else []
     symptoms = sorted(evidence.health.symptoms) if evidence is not None else [signal.symptom]
-    text = " ".join(["kubernetes", *symptoms, signal.reason, *details, signal.message])
+    text = " ".join(["kubernetes", _family(standing), *symptoms, signal.reason, *details, signal.message])
     text = _PLACES.sub(" ", text)
     for name in sorted(_names(standing, evidence), key=len, reverse=True):
         text = re.sub(rf"(?<![\w.-]){re.escape(name)}[\w.-]*", " ", text)
@@ -90,6 +110,23 @@ def query_of(standing: Standing, evidence: Evidence | None) -> str:
 
 def _quoted(item: Finding) -> str:
     return f"{item.title} ({item.source})\n{item.excerpt[:700]}"
+
+
+def _family(standing: Standing) -> str:
+    """The family of what is known already; empty where nothing is."""
+    diagnosis = standing.current.diagnosis if standing.current is not None else None
+    return diagnosis.family if diagnosis is not None else ""
+
+
+def _fitting(runbooks: Sequence[Finding], family: str) -> list[Finding]:
+    """The page that fits best; where the family is known, its own page and no other."""
+    own = [item for item in runbooks if item.source == f"{RUNBOOK}{_PAGE_OF.get(family, '')}"]
+    return (own if family else list(runbooks))[:RUNBOOKS]
+
+
+def _named(item: Finding) -> str:
+    """Where to read about what is known already: its general description would hide the particular one."""
+    return f"{item.title} ({item.source})"
 
 
 def _names(standing: Standing, evidence: Evidence | None) -> set[str]:

@@ -118,7 +118,7 @@ def _open_question(free: Sequence[Agent]) -> tuple[Agent, str]:
 
 
 def _stands(state: ChangeState | None) -> bool:
-    return state in (ChangeState.SENT, ChangeState.APPLIED)
+    return state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.UNDOING)
 
 
 def question_of(standing: Standing, free: Sequence[Agent], choice: Agent, reason: str, *, room_bytes: int) -> str:

@@ -257,7 +257,7 @@ def _told(action: str, reason: str) -> str:
 
 def _round_told(entry: Round) -> str:
     assert entry.proposal is not None  # noqa: S101 - the caller has looked; this tells the type checker
-    action = entry.proposal.action
-    what = "roll-back" if isinstance(action, RollBack) else ", ".join(f"{e.path} -> {e.value!r}" for e in action)
+    edits = ", ".join(f"{edit.path} -> {edit.value!r}" for edit in entry.proposal.edits)
+    what = edits or ("roll-back" if isinstance(entry.proposal.action, RollBack) else "create it")
     came = entry.verification.result if entry.verification else "not tried"
     return f"round {entry.number}: {what}: {came}"

@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.version import VERSION
 from incidents.policy import Policy
 from incidents.recording import About
-from playbooks.consult import FAMILIES
+from playbooks import all_playbooks
 from tools.clock import Clock
 
 
@@ -45,7 +45,7 @@ def commands_then(about: About) -> Commands:
 
 def playbook_versions() -> dict[str, str]:
     """A digest of the code of each family: it tells whether a replay asks the same playbooks."""
-    return {family: _digest(str(playbook.__module__)) for family, playbook in FAMILIES.items()}
+    return {family: _digest(str(playbook.consider.__module__)) for family, playbook in all_playbooks().items()}
 
 
 def _digest(module: str) -> str:

@@ -147,7 +147,7 @@ async def open_app(
             await free_the_dead(store)
         settings, other = await _claimed(stack, settings, transport, store, clock, hold=hold_lease)
         holder = holder_name(daemon=hold_lease)
-        await recover(transport, reader, store, cluster, clock=clock, holder=holder)
+        await recover(transport, reader, store, cluster, clock=clock, holder=holder, mode=settings.mode)
         base = _Base(
             settings=settings,
             policy=policy_of(settings),
@@ -250,6 +250,7 @@ async def _parts(stack: AsyncExitStack, base: _Base, reasoning: Reasoning, walks
             speed=clock.speed,
             registry=await open_registry(stack, settings),
             images=ImageIndex(store, base.cluster),
+            secrets=settings.read_secret_keys,
         ),
         remediation=open_remediation(
             base.transport,

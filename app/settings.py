@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     heartbeat_file: Path | None = Field(None, description="touched every 5 s while the daemon lives; none: no file")
     log_format: Literal["auto", "json", "pretty"] = Field("auto", description="auto: pretty on a terminal, else JSON")
     registries: tuple[str, ...] = Field((), description="registries that may be asked for tags; none: nobody is asked")
+    read_secret_keys: bool = Field(
+        False, description="the optional role deploy/secret-keys.yaml is granted: key names of Secrets may be listed"
+    )
     notices: Path | None = Field(None, description="file for messages to people; none: beside the store")
     model: str = Field("gpt-5-mini", description="chat model, if a key or a base URL is set: [provider:]name[@address]")
     models: dict[str, str] = Field({}, description="models of agents that are to have another one, by agent")

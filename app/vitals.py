@@ -22,7 +22,13 @@ from tools.telemetry import Telemetry
 BEAT_SECONDS = 5.0
 DEAD_SECONDS = 60.0  # without a beat: twelve missed ones are no busy moment
 STARTING = "starting"
-_SHOWN_CHANGES = (ChangeState.PREPARED, ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT)
+_SHOWN_CHANGES = (
+    ChangeState.PREPARED,
+    ChangeState.SENT,
+    ChangeState.APPLIED,
+    ChangeState.KEPT,
+    ChangeState.UNDOING,
+)
 _SHOWN_INCIDENTS = (Status.OPEN, Status.WAITING, Status.HANDED_OVER)
 
 log = structlog.get_logger(__name__)

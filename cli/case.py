@@ -19,6 +19,7 @@ from agents.commands import Commands
 from app.settings import default_store
 from cli.failures import Exit, fail
 from cli.store_file import existing_store
+from evidence.redaction import mask_text
 from incidents.changes import ChangeState
 from incidents.codec import to_json
 from incidents.decisions import DecisionKind
@@ -171,7 +172,7 @@ async def case_of(store: Store, incident: Incident) -> dict[str, Any]:
         }
     )
     for change in data["changes"]:
-        for raw in ("patch", "inverse", "diff"):  # a round has the difference as it may be shown
+        for raw in ("patch", "inverse", "diff", "anew"):  # a round has the difference as it may be shown
             del change[raw]
     return data
 
@@ -186,11 +187,13 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
     console.print(f"incident {incident.id}, {incident.signals} signals, {incident.status}", highlight=False)
     if incident.summary:
         console.print(plain_text(incident.summary), markup=False, highlight=False)
+    rounds = await store.rounds(incident.id)
+    await _print_diagnosis(store, incident, rounds, console)
     evidence = await store.latest_evidence(incident.id)
     if evidence is not None:
         _print_evidence(evidence, console)
     states = {change.id: change.state for change in await store.changes(incident.id)}
-    for entry in await store.rounds(incident.id):
+    for entry in rounds:
         _print_round(entry, states, console)
     standing = [change for change in await store.changes(incident.id) if change.stands]
     if standing:
@@ -201,6 +204,23 @@ async def print_case(store: Store, incident_id: IncidentId, console: Console) ->
     console.print("\n[bold]Timeline[/]")
     for record in await store.timeline(incident.id):
         _print_entry(record, console)
+
+
+async def _print_diagnosis(store: Store, incident: Incident, rounds: Sequence[Round], console: Console) -> None:
+    """The family, the cause and what it rests on; what explains the incident, and what it explains."""
+    diagnosis = next((entry.diagnosis for entry in reversed(rounds) if entry.diagnosis is not None), None)
+    lines: list[str] = []
+    if diagnosis is not None:
+        lines.append(f"{diagnosis.family}: {diagnosis.cause} (confidence {diagnosis.confidence:.2f})")
+        lines += [f"  {line}" for line in diagnosis.rests_on]
+        lines += [f"  nothing is proposed: {diagnosis.because}"] if diagnosis.because else []
+    if incident.caused_by is not None:
+        lines.append(f"the cause is incident {incident.caused_by}")
+    lines += [f"explains {one.subject} (incident {one.id})" for one in await store.explained_by(incident.id)]
+    if lines:
+        console.print("\n[bold]Cause[/]")
+    for line in lines:
+        console.print(plain_text(mask_text(line)), markup=False, highlight=False)
 
 
 def _print_entry(record: TimelineEntry, console: Console) -> None:

@@ -39,6 +39,7 @@ _READ = [
         ("list", "apps", "deployments", ""),
         ("watch", "apps", "deployments", ""),
         ("list", "apps", "replicasets", ""),
+        ("list", "apps", "controllerrevisions", ""),
         ("watch", "apps", "replicasets", ""),
         ("list", "apps", "statefulsets", ""),
         ("list", "apps", "daemonsets", ""),
@@ -46,9 +47,39 @@ _READ = [
         ("list", "batch", "cronjobs", ""),
         ("list", "autoscaling", "horizontalpodautoscalers", ""),
         ("list", "storage.k8s.io", "storageclasses", ""),
+        ("list", "", "configmaps", ""),
+        ("list", "", "serviceaccounts", ""),
+        ("list", "", "limitranges", ""),
+        ("list", "", "persistentvolumes", ""),
+        ("list", "networking.k8s.io", "ingresses", ""),
+        ("list", "networking.k8s.io", "ingressclasses", ""),
+        ("list", "networking.k8s.io", "networkpolicies", ""),
+        ("list", "policy", "poddisruptionbudgets", ""),
+        ("list", "scheduling.k8s.io", "priorityclasses", ""),
+        ("list", "node.k8s.io", "runtimeclasses", ""),
+        ("list", "rbac.authorization.k8s.io", "roles", ""),
+        ("list", "rbac.authorization.k8s.io", "rolebindings", ""),
     )
 ]
-_WRITE = [Permission("patch", "apps", "deployments")]
+_WRITE = [
+    Permission(verb, group, resource)
+    for verb, group, resource in (
+        ("patch", "apps", "deployments"),
+        ("patch", "apps", "statefulsets"),
+        ("patch", "apps", "daemonsets"),
+        ("patch", "batch", "cronjobs"),
+        ("patch", "", "services"),
+        ("patch", "autoscaling", "horizontalpodautoscalers"),
+        ("patch", "networking.k8s.io", "ingresses"),
+        ("delete", "", "pods"),
+        ("patch", "", "pods"),
+        ("create", "", "pods"),
+        ("create", "batch", "jobs"),
+        ("delete", "batch", "jobs"),
+        ("create", "", "persistentvolumeclaims"),
+        ("delete", "", "persistentvolumeclaims"),
+    )
+]
 
 _USER_IN_URL = re.compile(r"//[^/@]*@")
 

@@ -260,6 +260,15 @@ def graph() -> None:
 
 
 @app.command()
+def playbooks(as_json: Annotated[bool, typer.Option("--json", help="for other programs")] = False) -> None:
+    """List the failure families that are known without a model."""
+    from cli.listing import show_playbooks
+
+    with clear_failures():
+        show_playbooks(as_json=as_json)
+
+
+@app.command()
 def doctor(
     kubeconfig: Kubeconfig = None,
     context: Context = None,

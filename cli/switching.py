@@ -19,7 +19,7 @@ from tools.store import Store
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
-_STANDING = (ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT)
+_STANDING = (ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT, ChangeState.UNDOING)
 
 
 async def turn_kill_switch(settings: Settings, position: str, *, reason: str, name: str | None) -> int:

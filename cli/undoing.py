@@ -80,7 +80,7 @@ async def _hint(store: Store, change: Change, *, despite_kill_switch: bool) -> s
     later = [
         other.id
         for other in await store.changes_in(ChangeState.APPLIED, ChangeState.KEPT, ChangeState.VERIFIED)
-        if other.target.uid == change.target.uid and other.prepared_at > change.prepared_at
+        if other.concerns(change.object.uid) and other.id != change.id and other.prepared_at > change.prepared_at
     ]
     return f"; change {later[-1]} was made to the object after it: undo that one first" if later else ""
 

@@ -14,21 +14,21 @@ from typing import Any
 import msgspec
 import structlog
 
+from evidence.answers import Answers
 from evidence.image_index import ImageIndex
 from evidence.redaction import mask_manifest, mask_text
 from evidence.snapshots import read_snapshot
 from incidents.causes import with_effects
-from incidents.evidence import EventLine, Evidence, LogExcerpt, Revision, Want, WantKind
+from incidents.evidence import EventLine, Evidence, LogExcerpt, Revision, Want
 from incidents.health import Finding, Health, assess, is_steady
-from incidents.images import ImageReferenceError, parse_image
-from incidents.objects import AUTOSCALER, CLAIM, EVENT, JOB, NODE, POD, Manifest, ObjectRef
+from incidents.objects import AUTOSCALER, CLAIM, EVENT, JOB, NODE, Manifest, ObjectRef
 from incidents.pod_health import may_have_log
 from incidents.signals import clean
-from incidents.snapshot import Snapshot, pod_template, revision_number, template_digest, template_of
+from incidents.snapshot import Snapshot, is_ready, pod_template, revision_number, template_digest, template_of
 from incidents.subjects import Subject
 from tools.cluster.errors import ClusterError
 from tools.cluster.reader import Reader
-from tools.registry import RegistryClient, RegistryError
+from tools.registry import RegistryClient
 
 LOG_LINES, LOG_BYTES = 200, 16_384  # of one container; enough for a stack trace, little enough for a prompt
 CONTAINERS_LOGGED = 2
@@ -45,7 +45,8 @@ class SubjectGone(Exception):
 class Collector:
     """Reads evidence. ``registry`` is asked only for what a playbook wants; None means that nobody is asked.
 
-    ``images``: the index of a sweep, in place of a list of all pods where there is one.
+    ``images``: the index of a sweep, in place of a list of all pods where there is one. ``secrets``: whether the names
+    of Secrets' keys may be read.
     """
 
     def __init__(
@@ -56,12 +57,12 @@ class Collector:
         speed: float = 1.0,
         registry: RegistryClient | None = None,
         images: ImageIndex | None = None,
+        secrets: bool = False,
     ) -> None:
         self._reader = reader
         self._now = now
         self._speed = speed
-        self._registry = registry
-        self._images = images
+        self._answers = Answers(reader, registry=registry, images=images, secrets=secrets)
 
     async def collect(
         self,
@@ -82,7 +83,7 @@ class Collector:
         snapshot = reading or await read_snapshot(self._reader, subject.ref, now=self._now(), beside=beside)
         if snapshot is None:
             raise SubjectGone(str(subject))
-        health = with_effects(assess(snapshot, self._now(), self._speed), subject.kind, explained)
+        health = with_effects(assess(snapshot, snapshot.read_at, self._speed), subject.kind, explained)
         unread: list[str] = []
         logs, events = await asyncio.gather(
             self._logs(snapshot, health.findings, unread), self._events(snapshot, health.findings, unread)
@@ -102,40 +103,12 @@ class Collector:
 
     async def answer(self, evidence: Evidence, wants: Sequence[Want]) -> Evidence:
         """The same evidence with answers to what a playbook asked for; an empty answer if there is none."""
-        answers, unread = dict(evidence.answers), list(evidence.unread)
-        for want in wants:
-            try:
-                answers[want.key] = tuple(await self._answer(evidence, want))
-            except (ClusterError, ImageReferenceError, RegistryError) as error:
-                answers[want.key] = ()
-                unread.append(f"{want.key}: {clean(error, 200)}")
-        return msgspec.structs.replace(evidence, answers=answers, unread=tuple(unread))
-
-    async def _answer(self, evidence: Evidence, want: Want) -> list[str]:
-        match want.kind:
-            case WantKind.KNOWN_IMAGES:
-                return await self._known_images(want.name)
-            case WantKind.IMAGE_TAGS:
-                return await self._registry.tags(want.name) if self._registry is not None else []
-
-    async def _known_images(self, repository: str) -> list[str]:
-        """Images of one repository that nodes hold or pods run: other namespaces lend tags, never a repository."""
-        indexed = await self._images.of(repository) if self._images is not None else None
-        if indexed is not None:
-            return indexed
-        wanted = parse_image(repository)
-        found: set[str] = set()
-        async for node in self._reader.each(NODE):
-            for image in node.get("status", {}).get("images") or ():
-                found.update(_of_repository(image.get("names") or (), wanted.registry, wanted.repository))
-        async for pod in self._reader.each(POD, fields="status.phase=Running"):
-            images = (item.get("image", "") for item in pod.get("spec", {}).get("containers") or ())
-            found.update(_of_repository(images, wanted.registry, wanted.repository))
-        return sorted(found)
+        return await self._answers.answer(evidence, wants)
 
     async def _logs(self, snapshot: Snapshot, findings: Iterable[Finding], unread: list[str]) -> list[LogExcerpt]:
         pods = {pod["metadata"]["name"]: pod for pod in snapshot.pods}
-        places = list(dict.fromkeys((f.pod, f.container) for f in findings if f.container))[:CONTAINERS_LOGGED]
+        places = [(f.pod, f.container) for f in findings if f.container] or _not_ready_containers(snapshot)
+        places = list(dict.fromkeys(places))[:CONTAINERS_LOGGED]
         wanted = [
             (pod, container, previous)
             for pod, container in places
@@ -161,7 +134,7 @@ class Collector:
     async def _events(self, snapshot: Snapshot, findings: Iterable[Finding], unread: list[str]) -> list[EventLine]:
         """Events about the subject, its present ReplicaSet and the first failing pod."""
         pods = {pod["metadata"]["name"]: pod for pod in snapshot.pods}
-        failing = next((pods[f.pod] for f in findings if f.pod in pods), None)
+        failing = next((pods[f.pod] for f in findings if f.pod in pods), _not_ready(snapshot))
         beside = [item for item in snapshot.related if item.get("kind") in (CLAIM.kind, AUTOSCALER.kind, JOB.kind)]
         about = [item for item in (snapshot.workload, snapshot.current_replica_set, failing, *beside[-2:]) if item]
         found = {item["metadata"]["uid"]: item for item in about}.values()
@@ -178,6 +151,26 @@ class Collector:
             unread.append(f"events of {metadata['name']}: {clean(error, 120)}")
             return []
         return [_event_line(event) for event in events]
+
+
+def _not_ready(snapshot: Snapshot) -> dict[str, Any] | None:
+    """A pod of the present spec that is not ready, where no finding names one."""
+    return next((pod for pod in snapshot.current_pods if not is_ready(pod)), None)
+
+
+def _not_ready_containers(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Where a pod that is not ready stands: at an init container that still runs, else at what is not ready of it."""
+    pod = _not_ready(snapshot)
+    if pod is None:
+        return []
+    status, begun = pod.get("status", {}), pod.get("spec", {}).get("initContainers") or ()
+    to_end = {
+        one.get("name") for one in begun if one.get("restartPolicy") != "Always"
+    }  # the others are meant to run on
+    first = [one for one in status.get("initContainerStatuses") or () if (one.get("state") or {}).get("running")]
+    waiting = [one for one in first if one.get("name") in to_end or not one.get("ready")]
+    waiting += [one for one in status.get("containerStatuses") or () if not one.get("ready")]
+    return [(pod["metadata"]["name"], str(one.get("name"))) for one in waiting]
 
 
 def _about(manifest: Manifest) -> str:
@@ -234,15 +227,3 @@ def _event_line(event: dict[str, Any]) -> EventLine:
         count=int(event.get("count") or 1),
         last_seen=clean(event.get("lastTimestamp") or event.get("eventTime"), 40),
     )
-
-
-def _of_repository(images: Iterable[str], registry: str, repository: str) -> list[str]:
-    kept = []
-    for text in images:
-        try:
-            image = parse_image(text)
-        except ImageReferenceError:
-            continue
-        if (image.registry, image.repository) == (registry, repository):
-            kept.append(str(image))
-    return kept

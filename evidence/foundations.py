@@ -1,4 +1,4 @@
-"""Reading what a case rests on, as one digest that tells whether any of it has changed."""
+"""Reading what a case rests on, as digests that tell whether any of it has changed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from tools.cluster.errors import Forbidden, NotFound
 from tools.cluster.reader import Reader
 
 
-async def foundations_digest(reader: Reader, snapshot: Snapshot, health: Health) -> str:
-    """A digest of the specs of what a case rests on. Raises ClusterError.
+async def foundations_digests(reader: Reader, snapshot: Snapshot, health: Health) -> dict[str, str]:
+    """By kind and name, a digest of the spec of everything a case rests on. Raises ClusterError.
 
     What may not be read counts as unchanged, and content is only ever part of the digest.
     """
     namespace = str(snapshot.workload["metadata"].get("namespace", ""))
-    parts = []
+    found: dict[str, str] = {}
     for one in rests_on(snapshot, health):
         try:
-            found = await reader.get(one.kind, namespace, one.name)
+            manifest = await reader.get(one.kind, namespace, one.name)
         except NotFound:
-            parts.append(f"{one.kind.kind}/{one.name} absent")
+            said = "absent"
         except Forbidden:
-            parts.append(f"{one.kind.kind}/{one.name} unread")
+            said = "unread"
         else:
-            parts.append(f"{one.kind.kind}/{one.name} {found['metadata'].get('uid')} {spec_digest(found)}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+            said = f"{manifest['metadata'].get('uid')} {spec_digest(manifest)}"
+        found[f"{one.kind.kind}/{one.name}"] = hashlib.sha256(said.encode()).hexdigest()[:12]
+    return found

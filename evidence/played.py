@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from evidence.collector import SubjectGone
-from incidents.evidence import Evidence, Want
+from incidents.evidence import Evidence, Want, WantKind
 from incidents.objects import ObjectRef
 from incidents.recording import Read
 from incidents.snapshot import Snapshot
@@ -36,18 +36,20 @@ class PlayedCollector:
         if self._whole is None:
             raise SubjectGone(str(subject))
         unread = tuple(line for line in self._whole.unread if not _about(line, self._whole))
-        return msgspec.structs.replace(self._whole, answers={}, unread=unread)
+        return msgspec.structs.replace(self._whole, answers={}, objects={}, unread=unread)
 
     async def answer(self, evidence: Evidence, wants: Sequence[Want]) -> Evidence:
         """The reading with what was answered then. Raises Diverged for what nobody had asked for."""
         whole = self._whole
-        answers, unread = dict(evidence.answers), list(evidence.unread)
+        answers, objects, unread = dict(evidence.answers), dict(evidence.objects), list(evidence.unread)
         for want in wants:
             if whole is None or want.key not in whole.answers:
                 raise Diverged(f"a playbook wants {want.key}, and did not when it was recorded")
             answers[want.key] = whole.answers[want.key]
+            if want.kind is WantKind.OBJECTS and want.name in whole.objects:
+                objects[want.name] = whole.objects[want.name]
             unread += [line for line in whole.unread if line.startswith(f"{want.key}: ")]
-        return msgspec.structs.replace(evidence, answers=answers, unread=tuple(unread))
+        return msgspec.structs.replace(evidence, answers=answers, objects=objects, unread=tuple(unread))
 
 
 def _about(line: str, whole: Evidence) -> bool:

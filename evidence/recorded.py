@@ -80,6 +80,7 @@ def without_values(change: Change) -> Change:
         digest="",
         patch=(),
         inverse=Inverse(operations=(), kind=change.inverse.kind),
+        anew=None,
         diff=tuple(_open(leaf) for leaf in change.diff),
     )
 

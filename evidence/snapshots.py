@@ -1,4 +1,4 @@
-"""Reading one subject's present state: the object, its ReplicaSets and its pods, three requests at most.
+"""Reading one subject's present state: the object, its revisions and its pods, three requests at most.
 
 What is no workload is read as itself, with the pods it selects or that mount it.
 """
@@ -10,18 +10,40 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from evidence.surroundings import read_beside, read_claim, read_cron_job, read_service, selector_text
+from evidence.surroundings import (
+    read_beside,
+    read_claim,
+    read_cron_job,
+    read_ingress,
+    read_service,
+    read_waited_for,
+    selector_text,
+)
 from incidents.incident import Incident
-from incidents.objects import CLAIM, CRON_JOB, DEPLOYMENT, POD, REPLICA_SET, SERVICE, Manifest, ObjectRef
-from incidents.snapshot import Snapshot
+from incidents.objects import (
+    CLAIM,
+    CONTROLLER_REVISION,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    INGRESS,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+    STATEFUL_SET,
+    Manifest,
+    ObjectRef,
+)
+from incidents.snapshot import Snapshot, as_replica_set
 from incidents.subjects import owns
+from tools.cluster.errors import Forbidden
 from tools.cluster.reader import Reader
 
 __all__ = [
     "WITH_PODS_BY_SELECTOR",
-    "owned_replica_sets",
     "read_incident",
     "read_snapshot",
+    "revisions_of",
     "selector_text",
     "signalled",
 ]
@@ -44,7 +66,7 @@ async def read_snapshot(
     """The subject as it is now, or None if it is gone. Raises ClusterError.
 
     ReplicaSets and pods count only where uid, namespace and selector of the owner say so. ``beside``: objects that
-    are read too where they have a health of their own.
+    are read too where they have a health of their own, as are the claims that its pods wait for.
     """
     found = await reader.find(subject)
     if found is None:
@@ -54,6 +76,8 @@ async def read_snapshot(
             snapshot = Snapshot(workload=found, pods=(found,), read_at=now)
         case SERVICE.kind:
             snapshot = await read_service(reader, found, now=now)
+        case INGRESS.kind:
+            snapshot = await read_ingress(reader, found, now=now)
         case CLAIM.kind:
             snapshot = await read_claim(reader, found, now=now)
         case CRON_JOB.kind:
@@ -62,7 +86,8 @@ async def read_snapshot(
             snapshot = await _with_pods(reader, found, now=now)
         case _:
             snapshot = Snapshot(workload=found, read_at=now)
-    return await read_beside(reader, snapshot, [ref for ref in beside if ref.uid != subject.uid])
+    snapshot = await read_beside(reader, snapshot, [ref for ref in beside if ref.uid != subject.uid])
+    return await read_waited_for(reader, snapshot)
 
 
 async def _with_pods(reader: Reader, workload: dict[str, Any], *, now: datetime) -> Snapshot:
@@ -70,7 +95,8 @@ async def _with_pods(reader: Reader, workload: dict[str, Any], *, now: datetime)
     pods = reader.list(POD, workload["metadata"]["namespace"], labels=labels)
     if workload.get("kind") != DEPLOYMENT.kind:
         found = [pod for pod in await pods if owns(workload, pod)]
-        return Snapshot(workload=workload, pods=tuple(found), read_at=now)
+        revisions = await owned_controller_revisions(reader, workload) if _fails(workload) else []
+        return Snapshot(workload=workload, replica_sets=tuple(revisions), pods=tuple(found), read_at=now)
     replica_sets, found = await asyncio.gather(owned_replica_sets(reader, workload), pods)
     return Snapshot(
         workload=workload,
@@ -85,3 +111,33 @@ async def owned_replica_sets(reader: Reader, deployment: Manifest) -> list[dict[
     labels = selector_text(deployment["spec"].get("selector") or {})
     found = await reader.list(REPLICA_SET, deployment["metadata"]["namespace"], labels=labels)
     return [item for item in found if owns(deployment, item)]
+
+
+async def revisions_of(reader: Reader, workload: Manifest) -> list[dict[str, Any]]:
+    """The rollout history of a workload of any kind, each with its template. Raises ClusterError."""
+    if workload.get("kind") == DEPLOYMENT.kind:
+        return await owned_replica_sets(reader, workload)
+    return await owned_controller_revisions(reader, workload)
+
+
+async def owned_controller_revisions(reader: Reader, workload: Manifest) -> list[dict[str, Any]]:
+    """The revisions of a StatefulSet or DaemonSet, in the form of ReplicaSets; none where they may not be read.
+
+    The selector is also that of its pods, as the controllers label both from the same template.
+    """
+    if workload.get("kind") not in (STATEFUL_SET.kind, DAEMON_SET.kind):
+        return []
+    labels = selector_text(workload["spec"].get("selector") or {})
+    try:
+        found = await reader.list(CONTROLLER_REVISION, workload["metadata"]["namespace"], labels=labels)
+    except Forbidden:
+        return []
+    return [made for item in found if owns(workload, item) and (made := as_replica_set(item)) is not None]
+
+
+def _fails(workload: Manifest) -> bool:
+    """Whether its status speaks of two revisions, or of pods that are not ready: else nobody asks for its history."""
+    status, spec = workload.get("status", {}), workload.get("spec", {})
+    wanted = int(status.get("desiredNumberScheduled", spec.get("replicas", 1)))
+    ready = int(status.get("numberAvailable", status.get("readyReplicas", 0)))
+    return ready < wanted or status.get("updateRevision") != status.get("currentRevision")

@@ -12,24 +12,30 @@ from typing import Any
 
 import msgspec
 
-from incidents.object_health import claims_of, job_end
+from incidents.object_health import backends_of, claims_of, job_end, taken_up
 from incidents.objects import (
     AUTOSCALER,
     CLAIM,
     DAEMON_SET,
     DEPLOYMENT,
+    INGRESS_CLASS,
     JOB,
     POD,
+    SERVICE,
     STATEFUL_SET,
     STORAGE_CLASS,
     Manifest,
     ObjectRef,
+    reference,
 )
 from incidents.snapshot import Snapshot, pod_template
 from incidents.subjects import owns
 from tools.cluster.errors import Forbidden, NotFound
 from tools.cluster.reader import Reader
 
+CLAIMS_LOOKED_AT = 3  # that pods wait for
+_UNBOUND = "unbound immediate PersistentVolumeClaims"  # in the scheduler's words (plugins/volumebinding)
+BACKENDS_LOOKED_AT = 10  # of an Ingress, a request each
 JOBS_LOOKED_AT = 3  # of a CronJob's Jobs that still run, the newest
 
 
@@ -44,6 +50,23 @@ async def read_service(reader: Reader, service: dict[str, Any], *, now: datetime
         for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET):
             related += [item for item in await reader.list(kind, namespace) if would_select(selector, item)]
     return Snapshot(workload=service, pods=tuple(pods), related=tuple(related), read_at=now)
+
+
+async def read_ingress(reader: Reader, ingress: dict[str, Any], *, now: datetime) -> Snapshot:
+    """An Ingress, with what it names and is not there: the Services it sends to, and its class."""
+    namespace, wanted = ingress["metadata"]["namespace"], (ingress.get("spec") or {}).get("ingressClassName")
+    asked = [(SERVICE, namespace, name) for name in backends_of(ingress)[:BACKENDS_LOOKED_AT]]
+    if wanted and not taken_up(ingress):
+        asked.append((INGRESS_CLASS, "", str(wanted)))
+    missing = []
+    for kind, space, name in asked:
+        try:
+            await reader.get(kind, space, name)
+        except NotFound:
+            missing.append(f"{kind.kind}/{name}")
+        except Forbidden:
+            continue
+    return Snapshot(workload=ingress, missing=tuple(missing), read_at=now)
 
 
 async def read_claim(reader: Reader, claim: dict[str, Any], *, now: datetime) -> Snapshot:
@@ -86,6 +109,33 @@ async def read_beside(reader: Reader, snapshot: Snapshot, refs: Sequence[ObjectR
             related += classes
             missing += absent
     return msgspec.structs.replace(snapshot, related=tuple(related), missing=tuple(missing))
+
+
+async def read_waited_for(reader: Reader, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the claims that keep its pods from being scheduled, and their classes.
+
+    Most of these are Pending without a Warning: the provisioner that never answers says nothing.
+    """
+    known = {item["metadata"]["name"] for item in snapshot.related if item.get("kind") == CLAIM.kind}
+    refs = []
+    for name in [name for name in _waited_for(snapshot) if name not in known][:CLAIMS_LOOKED_AT]:
+        try:
+            found = await reader.get(CLAIM, snapshot.workload["metadata"]["namespace"], name)
+        except (NotFound, Forbidden):
+            continue
+        refs.append(reference({"apiVersion": CLAIM.api_version, "kind": CLAIM.kind, **found}))
+    return await read_beside(reader, snapshot, refs)
+
+
+def _waited_for(snapshot: Snapshot) -> list[str]:
+    """The names of claims mounted by pods that the scheduler keeps back for claims that are not bound."""
+    waiting = [
+        pod
+        for pod in snapshot.live_pods
+        for condition in pod.get("status", {}).get("conditions") or ()
+        if condition.get("type") == "PodScheduled" and _UNBOUND in str(condition.get("message"))
+    ]
+    return sorted({name for pod in waiting for name in claims_of(pod)})
 
 
 def would_select(selector: Manifest, workload: Manifest) -> bool:

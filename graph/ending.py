@@ -93,8 +93,9 @@ class Ending:
         return outcome, standing.summary
 
     async def _live(self, standing: Standing) -> Manifest | None:
+        incident = await self._store.incident(standing.incident.id) or standing.incident  # it may be made anew by now
         try:
-            return await self._reader.find(standing.incident.subject.ref)
+            return await self._reader.find(incident.subject.ref)
         except ClusterError:
             return None  # the outcome is written all the same; an empty digest means unknown
 

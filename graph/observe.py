@@ -45,7 +45,8 @@ WORDS_LEASE_SECONDS = 900.0  # longer than three verifications of an ordinary wo
 MORE_READINGS = 3  # how often playbooks may ask for more
 
 _MADE = frozenset({ChangeState.APPLIED, ChangeState.VERIFIED, ChangeState.KEPT, ChangeState.UNDONE})
-_ON_ITS_WAY = frozenset({ChangeState.SENT, ChangeState.APPLIED})
+_HALF_WAY = frozenset({ChangeState.SENT, ChangeState.UNDOING})
+_ON_ITS_WAY = _HALF_WAY | {ChangeState.APPLIED}
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +98,8 @@ class Observe:
             view = await self._look(incident, first=bool(words) or not _continues(state, incident))
             return {**view, "incident": {**view["incident"], "lease": lease}}
         except SubjectGone:
+            if (between := await self._between(incident, lease=lease)) is not None:
+                return between
             text = f"{incident.subject} is gone"
             outcome = {"outcome": Outcome.SUPPRESSED.value, "summary": text}
             view = _view(incident, await self._store.rounds(incident.id), lease=lease)
@@ -105,6 +108,15 @@ class Observe:
             if words or self._leases:
                 await asyncio.shield(self._store.release_lease(incident.subject.lease, lease))
             raise
+
+    async def _between(self, incident: Incident, *, lease: str) -> dict[str, Any] | None:
+        """What is seen of a subject that a change has deleted and not made anew yet; AutoFixer goes on with it."""
+        changes = await self._store.changes(incident.id)
+        if not any(change.between for change in changes):
+            return None
+        rounds = await self._caught_up(incident, changes, await self._store.rounds(incident.id))
+        text = f"{incident.subject} was deleted to be made anew, and is not there"
+        return {**_view(incident, rounds, lease=lease), "messages": [said("Observe", text)]}
 
     async def _take(self, incident: Incident, lease: str) -> bool:
         return await self._store.acquire_lease(incident.subject.lease, lease, seconds=WORDS_LEASE_SECONDS)
@@ -151,6 +163,8 @@ class Observe:
         rounds = await self._caught_up(incident, changes, known)
         stands = any(change.stands for change in changes)
         if evidence.health.state is not HealthState.FAILING and not stands and not self._drags_on(incident, evidence):
+            if evidence.health.state is HealthState.STARTING and _put_back(changes):
+                return self._starts_anew(incident, evidence, rounds)
             verified = any(change.state is ChangeState.VERIFIED for change in changes)
             return await self._not_failing(incident, evidence, rounds, first=first, verified=verified)
         number = len(rounds) + (0 if rounds and not rounds[-1].tried else 1)
@@ -169,7 +183,8 @@ class Observe:
         log.info("incident.observed", incident=incident.id, subject=str(incident.subject), round=number)
         message = opening(text) if first else said("Observe", text)
         view = {**_view(incident, rounds, evidence), "messages": [message]}
-        until = self._patience.until(incident, evidence.health)
+        blames = isinstance(answer, Silent) and answer.diagnosis is not None and answer.diagnosis.blames is not None
+        until = self._patience.until(incident, evidence.health, blames_another=blames)
         if isinstance(answer, Opinion) or stands or any(entry.tried for entry in rounds) or evidence.taken_at >= until:
             return view
         return {**view, "outcome": self._waited(incident, evidence, until)}
@@ -185,6 +200,13 @@ class Observe:
             "summary": f"nobody is told of {', '.join(sorted(symptoms))} before {until:%H:%M:%S} UTC:"
             " it may pass by itself",
         }
+
+    def _starts_anew(self, incident: Incident, evidence: Evidence, rounds: list[Round]) -> dict[str, Any]:
+        """What was put back begins as it began before, and is looked at again once it has had time to fail."""
+        until = self._patience.next_look(evidence.health.until or evidence.taken_at, evidence.taken_at)
+        text = f"{incident.subject} has been put back, and is starting"
+        outcome = {"parked_until": until.isoformat(), "summary": text}
+        return {**_view(incident, rounds, evidence), "messages": [said("Observe", text)], "outcome": outcome}
 
     def _drags_on(self, incident: Incident, evidence: Evidence) -> bool:
         """Whether it is still starting, and has been for longer than any start takes: a person has to see it."""
@@ -209,8 +231,9 @@ class Observe:
         rounds = []
         for entry in known:
             made = next((one for one in changes if one.round == entry.number and one.state in _MADE), None)
-            if made is None and any(one.round == entry.number and one.state is ChangeState.SENT for one in changes):
-                rounds.append(msgspec.structs.replace(entry, change_state=ChangeState.SENT))  # AutoFixer looks it up
+            sent = next((one for one in changes if one.round == entry.number and one.state in _HALF_WAY), None)
+            if made is None and sent is not None:
+                rounds.append(msgspec.structs.replace(entry, change_state=sent.state))  # AutoFixer looks it up
                 continue
             caught_up = entry
             if made is not None:
@@ -281,6 +304,11 @@ def _continues(state: State, incident: Incident) -> bool:
     return bool(body.get("id") == incident.id and state.get("messages"))
 
 
+def _put_back(changes: Sequence[Change]) -> bool:
+    """Whether the last change ended with its object created again as it was."""
+    return bool(changes) and changes[-1].anew is not None and changes[-1].state is ChangeState.UNDONE
+
+
 def _unverified(rounds: Sequence[Round]) -> bool:
     """Whether a change still has to be judged, or looked up: until then there is nothing to propose."""
     return any(entry.change_state in _ON_ITS_WAY and entry.verification is None for entry in rounds)
@@ -288,7 +316,7 @@ def _unverified(rounds: Sequence[Round]) -> bool:
 
 def _round(number: int, answer: Silent | Opinion) -> Round:
     if isinstance(answer, Silent):
-        return Round(number=number)
+        return Round(number=number, diagnosis=answer.diagnosis)
     return Round(number=number, diagnosis=answer.diagnosis, proposal=answer.proposal)
 
 
@@ -310,7 +338,10 @@ def _describe(evidence: Evidence, answer: Silent | Opinion) -> str:
     count = f", {health.ready} of {health.desired} ready" if evidence.subject.is_workload else ""
     head = f"{evidence.subject}: {health.state}{count}. {found}"
     if isinstance(answer, Silent):
-        return f"{head}\nNo playbook is certain: {answer.because}"
+        told = answer.diagnosis
+        if told is None:
+            return f"{head}\nNo playbook is certain: {answer.because}"
+        return f"{head}\n{told.family}: {told.cause} ({told.confidence:.2f}); nothing is proposed: {told.because}"
     return f"{head}\n{answer.diagnosis.cause} ({answer.diagnosis.confidence:.2f}): {answer.proposal.reason}"
 
 

@@ -1,4 +1,4 @@
-"""Cause before symptom: which node, quota, StorageClass or webhook explains what was found at a subject.
+"""Cause before symptom: which node, quota, StorageClass, webhook or workload explains what was found at a subject.
 
 Read off the live objects alone: what an event says is text that whoever may create events writes, and a cause
 reaches beyond the namespace it was named in. A cause is believed only of an object that exists and, for a
@@ -17,9 +17,13 @@ from incidents.health import Finding, Health, State
 from incidents.object_health import KNOWN_BY_EFFECT, node_ready
 from incidents.objects import (
     CLAIM,
+    DAEMON_SET,
+    DEPLOYMENT,
     MUTATING_WEBHOOK,
     NODE,
     QUOTA,
+    SERVICE,
+    STATEFUL_SET,
     STORAGE_CLASS,
     VALIDATING_WEBHOOK,
     Kind,
@@ -32,9 +36,12 @@ from incidents.snapshot import Snapshot, is_ready
 from incidents.subjects import Subject
 from incidents.symptoms import Symptom
 
+EXPLAINS = "it explains "  # how it is said what a cause is to blame for
 NODES_NAMED = 3  # nodes looked at for one subject: more than that at once is no accident of one of them
-_QUOTA = re.compile(r"(?:exceeded|failed) quota: ([a-z0-9][a-z0-9.-]{0,252})[,:]")
+# A pod that does not say what it takes ("failed quota: q: must specify") fails by itself: the quota may be empty.
+_QUOTA = re.compile(r"exceeded quota: ([a-z0-9][a-z0-9.-]{0,252})[,:]")
 _WEBHOOK = re.compile(r'failed calling webhook "([a-z0-9][a-z0-9.-]{0,252})"')
+_FOR_WANT_OF_ANOTHER = frozenset({Symptom.CRASH_LOOP, Symptom.NOT_READY, Symptom.ROLLOUT_STUCK})
 _SYMPTOMS = {
     NODE.kind: Symptom.NODE_NOT_READY,
     QUOTA.kind: Symptom.QUOTA_EXHAUSTED,
@@ -82,8 +89,22 @@ def has_trouble_of_its_own(snapshot: Snapshot, health: Health) -> bool:
     )
 
 
+def is_down(workload: Manifest) -> bool:
+    """Whether a workload that serves others should have pods and has none that is ready."""
+    spec, status = workload.get("spec", {}), workload.get("status", {})
+    if workload.get("kind") == DAEMON_SET.kind:
+        return bool(status.get("desiredNumberScheduled")) and not status.get("numberReady")
+    serves = workload.get("kind") in (DEPLOYMENT.kind, STATEFUL_SET.kind)
+    return serves and spec.get("replicas", 1) != 0 and not status.get("readyReplicas")
+
+
 def may_be_explained_by(cause: Subject, snapshot: Snapshot, health: Health) -> bool:
-    """Whether what fails now can still be the cause's doing: its name is among those that the trouble points at."""
+    """Whether what fails now can still be the cause's doing: its name is among those that the trouble points at.
+
+    What cannot do without another workload crashes, or is not ready; it does nothing else for that.
+    """
+    if cause.is_workload or cause.kind == SERVICE.kind:
+        return health.symptoms <= _FOR_WANT_OF_ANOTHER
     if has_trouble_of_its_own(snapshot, health):
         return False
     by_other_name = (VALIDATING_WEBHOOK.kind, MUTATING_WEBHOOK.kind)  # named by its webhooks and not by itself
@@ -110,14 +131,19 @@ def with_effects(health: Health, kind: str, explained: Sequence[Subject]) -> Hea
     symptom = _SYMPTOMS.get(kind)
     if symptom is None or not explained or (kind not in KNOWN_BY_EFFECT and health.state is not State.FAILING):
         return health
-    effects = tuple(Finding(symptom, f"it explains {subject}") for subject in explained)
+    effects = tuple(Finding(symptom, f"{EXPLAINS}{subject}") for subject in explained)
     return msgspec.structs.replace(health, state=State.FAILING, findings=(*health.findings, *effects), until=None)
 
 
 def stranded_on(pod: Manifest) -> str:
-    """The node of a pod that is not Ready although its containers were when last heard of; empty for any other."""
-    statuses = pod.get("status", {}).get("containerStatuses") or ()
-    if is_ready(pod) or not statuses or not all(status.get("ready") for status in statuses):
+    """The node of a pod that is not Ready although its containers were when last heard of; empty for any other.
+
+    A pod of which its node's kubelet has never said anything (no ``startTime``) waits for that node too.
+    """
+    status = pod.get("status", {})
+    statuses = status.get("containerStatuses") or ()
+    unheard = not statuses and not status.get("startTime") and status.get("phase", "Pending") == "Pending"
+    if is_ready(pod) or not (unheard or (statuses and all(one.get("ready") for one in statuses))):
         return ""
     return str(pod.get("spec", {}).get("nodeName") or "")
 
@@ -129,7 +155,7 @@ def cause_signal(cause: Manifest, explained: Subject, because: str, now: datetim
         about=ref,
         reason="Explains",
         symptom=_SYMPTOMS.get(ref.kind, Symptom.OTHER),
-        message=clean(f"it explains {explained}: {because}"),
+        message=clean(f"{EXPLAINS}{explained}: {because}"),
         first_seen=now,
         last_seen=now,
         source=Source.SWEEP,

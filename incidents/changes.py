@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from incidents.objects import ChangeId, IncidentId, Manifest, ObjectRef
+from incidents.objects import ChangeId, IncidentId, Manifest, ObjectRef, Uid
 from incidents.proposals import Proposal
 from incidents.snapshot import spec_digest
 from incidents.symptoms import Symptom
@@ -20,7 +20,10 @@ Operation = dict[str, Any]  # one JSON Patch operation (RFC 6902)
 
 
 class ChangeState(StrEnum):
-    """Where a change stands. ``ABANDONED``: it never reached the object."""
+    """Where a change stands. ``ABANDONED``: it never reached the object.
+
+    ``UNDOING``: what it has created is being deleted, and what stood there is to be created again.
+    """
 
     PREPARED = "prepared"
     SENT = "sent"
@@ -28,6 +31,7 @@ class ChangeState(StrEnum):
     VERIFIED = "verified"
     UNDONE = "undone"
     KEPT = "kept"
+    UNDOING = "undoing"
     ABANDONED = "abandoned"
 
     @property
@@ -39,9 +43,10 @@ class ChangeState(StrEnum):
 _NEXT: dict[ChangeState, frozenset[ChangeState]] = {
     ChangeState.PREPARED: frozenset({ChangeState.SENT, ChangeState.ABANDONED}),
     ChangeState.SENT: frozenset({ChangeState.APPLIED, ChangeState.ABANDONED, ChangeState.UNDONE}),
-    ChangeState.APPLIED: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE, ChangeState.KEPT}),
-    ChangeState.KEPT: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE}),
-    ChangeState.VERIFIED: frozenset({ChangeState.UNDONE}),
+    ChangeState.APPLIED: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE, ChangeState.KEPT, ChangeState.UNDOING}),
+    ChangeState.KEPT: frozenset({ChangeState.VERIFIED, ChangeState.UNDONE, ChangeState.UNDOING}),
+    ChangeState.VERIFIED: frozenset({ChangeState.UNDONE, ChangeState.UNDOING}),
+    ChangeState.UNDOING: frozenset({ChangeState.UNDONE, ChangeState.KEPT, ChangeState.VERIFIED}),
     ChangeState.UNDONE: frozenset(),
     ChangeState.ABANDONED: frozenset(),
 }
@@ -80,6 +85,18 @@ class Inverse(msgspec.Struct, frozen=True, kw_only=True):
     kind: InverseKind = InverseKind.EXACT
 
 
+class Anew(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that is made anew: what stood there and what takes its place, both in the form that is created.
+
+    ``before`` is None where nothing stood there. ``version``: the resourceVersion of the object that was judged.
+    Both hold values that may be secret, as inverses do: they stay in the store.
+    """
+
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+    version: str = ""
+
+
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """What verification compares with: the state before the incident's first change.
 
@@ -112,6 +129,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None  # verified, undone, kept or abandoned
     undone_by: str = ""  # the person who has taken it back; empty if the program has
     deadline: datetime
+    anew: Anew | None = None  # where the object is created, or deleted and created again
+    made: Uid = Uid("")  # of the object that was created last on its account
 
     def advance(self, state: ChangeState, **fields: Any) -> Change:
         """The same change one step further. Raises IllegalStep for a step its state does not allow."""
@@ -120,12 +139,29 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, state=state, **fields)
 
     def overtaken(self, workload: Manifest) -> bool:
-        """Whether somebody else has changed the object's spec since, other than by scaling it."""
-        if int(workload["metadata"].get("generation", 0)) == self.generation:
+        """Whether somebody else has changed the object's spec since, other than by scaling it.
+
+        Services and others have no generation: theirs says nothing.
+        """
+        if self.generation and int(workload["metadata"].get("generation", 0)) == self.generation:
             return False
         return spec_digest(workload) != self.spec
 
     @property
     def stands(self) -> bool:
         """Whether the object carries it, or may carry it."""
-        return self.state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT)
+        return self.state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT, ChangeState.UNDOING)
+
+    @property
+    def object(self) -> ObjectRef:
+        """The object that carries it: the target, or what was created in its place."""
+        return msgspec.structs.replace(self.target, uid=self.made) if self.made else self.target
+
+    @property
+    def between(self) -> bool:
+        """Whether its object may be deleted and not created again: nobody may take that for the object's end."""
+        return self.anew is not None and self.state in (ChangeState.SENT, ChangeState.UNDOING)
+
+    def concerns(self, uid: Uid) -> bool:
+        """Whether it was made to the object with that uid, or made that object."""
+        return bool(uid) and uid in (self.target.uid, self.made)

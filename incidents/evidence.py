@@ -60,6 +60,11 @@ class WantKind(StrEnum):
 
     KNOWN_IMAGES = "known-images"  # images that nodes hold and workloads use, of one repository
     IMAGE_TAGS = "image-tags"  # tags that an allowed registry lists for one repository
+    IMAGE_CONFIG = "image-config"  # what an image itself says: its entrypoint, ports, user, architecture
+    OBJECTS = "objects"  # the objects of one kind (`incidents.objects.LISTED`) beside the subject
+
+
+POD_PATHS = {"Pod": "/spec", "CronJob": "/spec/jobTemplate/spec/template/spec"}
 
 
 class Want(msgspec.Struct, frozen=True):
@@ -79,6 +84,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     ``present`` is the digest of the pod template that stands now, taken before anything was masked.
     ``affects``: subjects whose incidents this one explains.
+    ``objects`` holds what was listed for ``WantKind.OBJECTS``, by kind: of the subject's namespace, or of the cluster
+    for kinds that have none; of ConfigMaps and Secrets the names of their keys, with no value. A kind that was asked
+    for and is not there could not be listed.
     ``answers`` holds what was read for a ``Want``; a want that could not be answered has its reason in
     ``unread`` and an empty answer, so that nobody asks again.
     """
@@ -91,6 +99,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[LogExcerpt, ...] = ()
     events: tuple[EventLine, ...] = ()
     answers: dict[str, tuple[str, ...]] = {}
+    objects: dict[str, tuple[dict[str, Any], ...]] = {}
     affects: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     taken_at: datetime
@@ -101,13 +110,43 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return pod_template(self.snapshot.workload)
 
     @property
+    def pod_spec(self) -> dict[str, Any]:
+        """The pod spec of the present template."""
+        spec: dict[str, Any] = self.template.get("spec") or {}
+        return spec
+
+    @property
+    def pod_path(self) -> str:
+        """Where the pod spec is within the subject: the field path that proposals begin with."""
+        return POD_PATHS.get(self.subject.kind, "/spec/template/spec")
+
+    @property
     def containers(self) -> tuple[dict[str, Any], ...]:
         """The containers of the present template."""
-        return tuple(self.template.get("spec", {}).get("containers") or ())
+        return tuple(self.pod_spec.get("containers") or ())
+
+    @property
+    def init_containers(self) -> tuple[dict[str, Any], ...]:
+        """The init containers of the present template, sidecars among them."""
+        return tuple(self.pod_spec.get("initContainers") or ())
 
     def container(self, name: str) -> dict[str, Any] | None:
-        """One container of the present template by name."""
-        return next((container for container in self.containers if container.get("name") == name), None)
+        """One container of the present template by name, init containers included: names are shared with those."""
+        found = (one for one in (*self.containers, *self.init_containers) if one.get("name") == name)
+        return next(found, None)
+
+    def container_path(self, name: str) -> str:
+        """The field path of one container, as proposals address it."""
+        init = any(one.get("name") == name for one in self.init_containers)
+        return f"{self.pod_path}/{'initContainers' if init else 'containers'}[{name}]"
+
+    def asked(self, want: Want) -> bool:
+        """Whether a want has been answered, be it that nothing could be read."""
+        return want.key in self.answers
+
+    def listed(self, kind: str) -> tuple[dict[str, Any], ...] | None:
+        """The objects of a kind that were listed; None where nobody has asked, or they could not be listed."""
+        return self.objects.get(kind)
 
     @property
     def last_good(self) -> Revision | None:

@@ -6,6 +6,8 @@ ConfigMaps are not among them: the program has no right to read them, and pods n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from incidents.causes import causes_named
@@ -22,6 +24,16 @@ class Foundation(msgspec.Struct, frozen=True):
 
     kind: Kind
     name: str
+
+
+def as_text(digests: Mapping[str, str]) -> str:
+    """Digests by object as an incident keeps them."""
+    return ",".join(f"{name}={digest}" for name, digest in sorted(digests.items()))
+
+
+def as_digests(text: str) -> dict[str, str]:
+    """What an incident keeps, as digests by object; an older form of it names none."""
+    return dict(pair for part in text.split(",") if len(pair := part.split("=")) == 2)
 
 
 def rests_on(snapshot: Snapshot, health: Health) -> list[Foundation]:

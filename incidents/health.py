@@ -19,10 +19,11 @@ from incidents.pod_health import (
     Finding,
     container_statuses,
     ended_at,
-    eviction_findings,
     is_steady,
+    left_behind_findings,
     pod_findings,
     restarts,
+    stalled,
     steady,
     timestamp,
     was_oom_killed,
@@ -47,6 +48,7 @@ __all__ = [
     "was_oom_killed",
 ]
 PROGRESS_DEADLINE_SECONDS = 600  # the API server's default for a Deployment
+UNMADE_SECONDS = 180  # the first pod of a workload is made within seconds, unless its controller changes its leader
 _ENDING = "because it is being terminated"  # of a namespace: plugin/pkg/admission/namespace/lifecycle
 
 
@@ -81,10 +83,10 @@ def assess(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Health:
     """
     around, excused = _around(snapshot, now, speed)
     findings = (
-        *_workload_findings(snapshot.workload),
+        *_workload_findings(snapshot),
         *_replica_set_findings(snapshot),
         *(finding for pod in snapshot.current_pods for finding in pod_findings(pod, now, speed)),
-        *eviction_findings(snapshot, now, speed),
+        *left_behind_findings(snapshot, now, speed),
         *around,
     )
     ready, desired, until = snapshot.ready, snapshot.desired, None
@@ -98,7 +100,7 @@ def assess(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Health:
         state = State.STARTING
     else:
         state, until = State.FAILING, None
-        findings = (Finding(Symptom.NOT_READY, f"{ready} of {desired} ready after its deadline"),)
+        findings = (_late(snapshot),)
     return Health(state=state, findings=findings, until=until, ready=ready, desired=desired)
 
 
@@ -114,14 +116,15 @@ def _around(snapshot: Snapshot, now: datetime, speed: float) -> tuple[list[Findi
     return standing, max(excuses, default=None)
 
 
-def _workload_findings(workload: Manifest) -> Iterator[Finding]:
+def _workload_findings(snapshot: Snapshot) -> Iterator[Finding]:
+    workload = snapshot.workload
     if not observed(workload) or workload.get("kind") not in WORKLOADS:
         return  # its conditions speak of an older spec, or are judged elsewhere
     for condition in workload.get("status", {}).get("conditions") or ():
         kind, status, reason = (condition.get(key) for key in ("type", "status", "reason"))
         message = clean(condition.get("message"), 300)
         if kind == "Progressing" and status == "False" and reason == "ProgressDeadlineExceeded":
-            yield Finding(Symptom.ROLLOUT_STUCK, message)
+            yield Finding(Symptom.ROLLOUT_STUCK, " ".join(filter(None, (message, _stalled(snapshot)))))
         elif kind == "Failed" and status == "True":
             yield Finding(Symptom.JOB_FAILED, message)
 
@@ -156,6 +159,39 @@ def _rolled_out(snapshot: Snapshot) -> bool:
     return True  # a CronJob without findings is doing its work, an object without pods too
 
 
+def _late(snapshot: Snapshot) -> Finding:
+    """What is wrong with a workload whose time to become ready is over, as far as its own status tells."""
+    wanted, (made, ready) = snapshot.desired, _made(snapshot)
+    if made is not None and ready >= made and made < wanted:
+        return Finding(Symptom.CREATE_FORBIDDEN, f"{made} of {wanted} pods have been made, and no more are")
+    detail = f"{snapshot.ready} of {wanted} ready after its deadline"
+    return Finding(Symptom.NOT_READY, ": ".join(filter(None, (detail, _stalled(snapshot)))))
+
+
+def _stalled(snapshot: Snapshot) -> str:
+    """What the first pod that is not ready waits with, where nobody here knows what that is."""
+    return next((text for pod in snapshot.current_pods if not is_ready(pod) and (text := stalled(pod))), "")
+
+
+def _made(snapshot: Snapshot) -> tuple[int | None, int]:
+    """How many pods a controller has made for a workload and how many of them are ready; None where nobody says.
+
+    A Deployment's ReplicaSet says by itself that it is refused pods. The controllers of the other kinds do not.
+    """
+    workload = snapshot.workload
+    status: Manifest = workload.get("status", {})
+    if not observed(workload):
+        return None, 0
+    match workload.get("kind"):
+        case "StatefulSet" if "replicas" in status:
+            return int(status["replicas"]), int(status.get("readyReplicas", 0))
+        case "DaemonSet" if "currentNumberScheduled" in status:
+            return int(status["currentNumberScheduled"]), int(status.get("numberReady", 0))
+        case "Job" if not (snapshot.pods or any(status.get(key) for key in ("active", "failed", "succeeded"))):
+            return 0, 0
+    return None, 0
+
+
 def _revised(workload: Manifest, desired: int) -> bool:
     """Whether as many pods are of the new revision as its update strategy wants to be for now."""
     strategy, status = workload.get("spec", {}).get("updateStrategy") or {}, workload.get("status", {})
@@ -184,6 +220,8 @@ def _deadline(snapshot: Snapshot, speed: float) -> datetime:
             timestamp(workload.get("status", {}).get("startTime")),
             timestamp(workload["metadata"].get("creationTimestamp")),
         ]
+    if _made(snapshot)[0] == 0:
+        allowed, created = UNMADE_SECONDS, [*created, timestamp(workload["metadata"].get("creationTimestamp"))]
     moments = [moment for moment in (*progress, *created) if moment is not None]
     if not moments or workload.get("spec", {}).get("paused"):  # while it is paused no time runs out
         moments = [snapshot.read_at]

@@ -108,6 +108,30 @@ def parse_image(reference: str) -> ImageReference:
     return ImageReference(registry, repository, tag, digest, name)
 
 
+def respelled(reference: str) -> ImageReference | None:
+    """What a reference that cannot be read was meant to be, where only its spelling is wrong; None for any other.
+
+    A scheme in front of it, white space around it, a repository in capitals, a separator that was doubled or left over:
+    no registry host, name, tag or digest becomes another one.
+    """
+    try:
+        parse_image(reference)
+    except ImageReferenceError:
+        pass
+    else:
+        return None
+    plain = re.sub(r"([:/@])\1+", r"\1", re.sub(r"^https?://", "", reference[: 2 * _LONGEST_NAME].strip()))
+    rest, at, digest = plain.rstrip(":@/").partition("@")
+    name, colon, tag = rest.rpartition(":") if "/" not in rest.rpartition(":")[2] else (rest, "", "")
+    host, slash, path = name.partition("/")
+    is_host = bool(slash) and ("." in host or ":" in host or host == "localhost")
+    lower = f"{host}/{path.lower()}" if is_host else name.lower()
+    try:
+        return parse_image(f"{lower}{colon}{tag}{at}{digest}")
+    except ImageReferenceError:
+        return None
+
+
 def _cut_digest(reference: str) -> tuple[str, str | None]:
     rest, at, digest = reference.partition("@")
     if not at:

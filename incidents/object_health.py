@@ -11,18 +11,20 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from incidents.objects import AUTOSCALER, CLAIM, CRON_JOB, JOB, NODE, QUOTA, SERVICE, STORAGE_CLASS, Manifest
+from incidents.objects import AUTOSCALER, CLAIM, CRON_JOB, INGRESS, JOB, NODE, QUOTA, SERVICE, STORAGE_CLASS, Manifest
 from incidents.pod_health import Finding, timestamp
 from incidents.schedules import last_moments
 from incidents.signals import clean
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
 
-PROVISION_SECONDS = 300  # a volume of a cloud takes minutes
+PROVISION_SECONDS = 240  # a volume of a cloud takes minutes; and it is known before pods that wait for it are told of
 ENDPOINT_SECONDS = 120  # between a Service and the workload that was applied with it
 METRIC_SECONDS = 300  # the metrics of new pods come after a minute or two
 JOINING_SECONDS = 300  # a node that has just come
 REBOOT_SECONDS = 180  # a node that somebody restarts
+PRESSURE_SECONDS = 600  # a kubelet evicts pods one by one, and says for five minutes more that it is short
+PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 MISSED_RUNS = 2  # one may be late, or the controller's zone another than ours
 LATE_SECONDS = 120  # real seconds: a CronJob's schedule is wall clock time, at whatever speed
 
@@ -56,10 +58,34 @@ def _service(service: Manifest, snapshot: Snapshot, now: datetime, speed: float)
     yield Trouble(finding, _after(service, ENDPOINT_SECONDS / speed))
 
 
+def _ingress(ingress: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> Iterator[Trouble]:
+    """What it names and is not there, as whoever has read the snapshot has looked up. No controller emits an event."""
+    until = _after(ingress, ENDPOINT_SECONDS / speed)
+    for name in snapshot.missing:
+        kind, _, rest = name.partition("/")
+        said = f"it sends to Service {rest}: there is none" if kind == SERVICE.kind else f"there is no {kind} {rest}"
+        yield Trouble(Finding(Symptom.SELECTS_NOTHING, clean(said, 300)), until)
+
+
+def backends_of(ingress: Manifest) -> tuple[str, ...]:
+    """The Services that an Ingress sends to, by name, each once."""
+    spec = ingress.get("spec") or {}
+    paths = [path for rule in spec.get("rules") or () for path in (rule.get("http") or {}).get("paths") or ()]
+    backends = [spec.get("defaultBackend") or {}, *(path.get("backend") or {} for path in paths)]
+    names = (str((one.get("service") or {}).get("name") or "") for one in backends)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def taken_up(ingress: Manifest) -> bool:
+    """Whether a controller has given an Ingress an address: then somebody knows its class, whatever is listed."""
+    return bool(((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress"))
+
+
 def _claim(claim: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> Iterator[Trouble]:
     phase, name = claim.get("status", {}).get("phase"), claim["metadata"]["name"]
     if phase == "Lost":
         yield Trouble(Finding(Symptom.CLAIM_PENDING, f"the volume of {name} is lost"))
+    yield from _not_grown(claim)
     if phase != "Pending":
         return
     wanted = claim.get("spec", {}).get("storageClassName")
@@ -75,6 +101,14 @@ def _claim(claim: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> 
         return  # nobody uses it yet, and it is bound when somebody does
     detail = f"{name} is Pending" + (f", of StorageClass {wanted}" if wanted else ", with no StorageClass set")
     yield Trouble(Finding(Symptom.CLAIM_PENDING, clean(detail, 300)), _after(claim, PROVISION_SECONDS / speed))
+
+
+def _not_grown(claim: Manifest) -> Iterator[Trouble]:
+    """A claim that was made larger and whose volume cannot follow (pkg/volume/util/resize_util.go)."""
+    for condition in claim.get("status", {}).get("conditions") or ():
+        if condition.get("type") in ("ControllerResizeError", "NodeResizeError") and condition.get("status") == "True":
+            text = f"{claim['metadata']['name']} cannot be made larger: {condition.get('message')}"
+            yield Trouble(Finding(Symptom.CLAIM_PENDING, clean(text, 300)))
 
 
 def _autoscaler(autoscaler: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> Iterator[Trouble]:
@@ -97,6 +131,13 @@ def _node(node: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> It
         back = lost + timedelta(seconds=REBOOT_SECONDS / speed) if lost is not None else None
         moments = [moment for moment in (_after(node, JOINING_SECONDS / speed), back) if moment is not None]
         yield Trouble(Finding(Symptom.NODE_NOT_READY, clean(text, 300)), max(moments, default=None))
+        return  # what it said of itself before is no news
+    for condition in node.get("status", {}).get("conditions") or ():
+        if condition.get("type") in PRESSURES and condition.get("status") == "True":
+            text = clean(f"{condition.get('type')}: {condition.get('message')}", 300)
+            since = timestamp(condition.get("lastTransitionTime"))
+            relieved = since + timedelta(seconds=PRESSURE_SECONDS / speed) if since is not None else None
+            yield Trouble(Finding(Symptom.NODE_PRESSURE, text), relieved)
 
 
 def _cron_job(cron_job: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> Iterator[Trouble]:
@@ -158,6 +199,7 @@ def _after(manifest: Manifest, seconds: float) -> datetime | None:
 _Judge = Callable[[Manifest, Snapshot, datetime, float], Iterator[Trouble]]
 _JUDGES: Mapping[str, _Judge] = {
     SERVICE.kind: _service,
+    INGRESS.kind: _ingress,
     CLAIM.kind: _claim,
     AUTOSCALER.kind: _autoscaler,
     NODE.kind: _node,

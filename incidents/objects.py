@@ -42,6 +42,7 @@ DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
 STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
+CONTROLLER_REVISION = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
 JOB = Kind("batch/v1", "Job", "jobs")
 CRON_JOB = Kind("batch/v1", "CronJob", "cronjobs")
 SERVICE = Kind("v1", "Service", "services")
@@ -58,6 +59,19 @@ VALIDATING_WEBHOOK = Kind(
 MUTATING_WEBHOOK = Kind(
     "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False
 )
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+SECRET = Kind("v1", "Secret", "secrets")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+LIMIT_RANGE = Kind("v1", "LimitRange", "limitranges")
+VOLUME = Kind("v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+INGRESS_CLASS = Kind("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False)
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+PRIORITY_CLASS = Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False)
+RUNTIME_CLASS = Kind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", namespaced=False)
+ROLE = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
+ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False)
 
@@ -80,15 +94,52 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         QUOTA,
         AUTOSCALER,
         STORAGE_CLASS,
+        INGRESS,
+        INGRESS_CLASS,
         VALIDATING_WEBHOOK,
         MUTATING_WEBHOOK,
+        SERVICE_ACCOUNT,
     )
 }
 WORKLOADS: Mapping[str, Kind] = {kind.kind: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CRON_JOB, JOB, POD)}
-# What can be an incident's subject without being a workload. No playbook proposes anything for one.
+TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")  # those whose pod template may be changed in place
+# What can be an incident's subject without being a workload.
 AROUND_WORKLOADS: Mapping[str, Kind] = {
     kind.kind: kind
-    for kind in (SERVICE, CLAIM, AUTOSCALER, NODE, QUOTA, STORAGE_CLASS, VALIDATING_WEBHOOK, MUTATING_WEBHOOK)
+    for kind in (SERVICE, CLAIM, AUTOSCALER, NODE, QUOTA, STORAGE_CLASS, VALIDATING_WEBHOOK, MUTATING_WEBHOOK, INGRESS)
+}
+
+
+# What a playbook may ask to have listed beside the subject: never read because an event or a reference names one.
+LISTED: Mapping[str, Kind] = {
+    kind.kind: kind
+    for kind in (
+        CONFIG_MAP,
+        SECRET,
+        SERVICE_ACCOUNT,
+        LIMIT_RANGE,
+        QUOTA,
+        CLAIM,
+        VOLUME,
+        STORAGE_CLASS,
+        SERVICE,
+        INGRESS,
+        INGRESS_CLASS,
+        NETWORK_POLICY,
+        DISRUPTION_BUDGET,
+        PRIORITY_CLASS,
+        RUNTIME_CLASS,
+        ROLE,
+        ROLE_BINDING,
+        AUTOSCALER,
+        NODE,
+        POD,
+        DEPLOYMENT,
+        STATEFUL_SET,
+        DAEMON_SET,
+        JOB,
+        CRON_JOB,
+    )
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from incidents.changes import LeafChange, Operation
 from incidents.objects import Manifest
-from incidents.pointers import ABSENT, parts_of, pointer, value_at
+from incidents.pointers import ABSENT, PathNotFound, item_of, parts_of, pointer, resolve, value_at
 
 Parts = tuple[str | int, ...]
 
@@ -20,7 +20,7 @@ Parts = tuple[str | int, ...]
 _SERVED = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _OURS = ("k8s-auto-fixer/",)
 _ANNOTATIONS = ("metadata", "annotations")
-_CONTROLLERS = ("deployment.kubernetes.io/revision",)
+_CONTROLLERS = ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation")
 
 
 def meaningful(manifest: Manifest) -> dict[str, Any]:
@@ -70,6 +70,28 @@ def _same(one: Any, other: Any) -> bool:
 
 def _shown(value: Any) -> Any:
     return None if value is ABSENT else value
+
+
+def edited(document: Manifest, path: str, value: Any) -> tuple[list[str | int], Any]:
+    """Where a field path leads and the value that has to stand there; ABSENT removes the field.
+
+    A named list item that comes or goes changes its list as a whole: the place is then the list, the value the new
+    list. Raises PathNotFound.
+    """
+    item = item_of(document, path)
+    if item is None:
+        return resolve(document, path), value
+    place, name = item
+    items = value_at(document, place)
+    items = list(items) if isinstance(items, list) else []
+    there = any(isinstance(one, dict) and one.get("name") == name for one in items)
+    if there and value is not ABSENT:
+        return resolve(document, path), value
+    if there:
+        return place, [one for one in items if not (isinstance(one, dict) and one.get("name") == name)] or ABSENT
+    if not isinstance(value, dict) or value.get("name") != name:
+        raise PathNotFound(f"{path}: nothing has that name, and what is to be added is called otherwise")
+    return place, [*items, value]
 
 
 def replacing(document: Manifest, parts: Sequence[str | int], value: Any) -> list[Operation]:

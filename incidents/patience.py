@@ -35,6 +35,7 @@ class Wait(msgspec.Struct, frozen=True):
     because: str
 
 
+ANOTHER = Wait(30.0, "what it needs is starting or being mended; the next sweeps see whether that fails by itself")
 ONE = Wait(1.0, "nothing is known to end it")
 WAITS: Mapping[Symptom, Wait] = {
     Symptom.UNSCHEDULABLE: Wait(30.0, "a cluster autoscaler needs minutes to add a node"),
@@ -57,12 +58,16 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: float = 0.0
     speed: float = 1.0
 
-    def until(self, incident: Incident, health: Health) -> datetime:
-        """The moment from which a person may be told what fails. Whoever has asked for it is told at once."""
+    def until(self, incident: Incident, health: Health, *, blames_another: bool = False) -> datetime:
+        """The moment from which a person may be told what fails. Whoever has asked for it is told at once.
+
+        ``blames_another``: another object's trouble is known to be the cause, which may be about to end.
+        """
         asked = {incident.first_signal.source, incident.last_signal.source} & {Source.REQUEST, Source.WORDS}
         if asked or health.state is not State.FAILING:
             return incident.opened_at
-        seconds = min(wait_for(health.symptoms).periods * self.grace_seconds, LONGEST_SECONDS)
+        wait = ANOTHER if blames_another else wait_for(health.symptoms)
+        seconds = min(wait.periods * self.grace_seconds, LONGEST_SECONDS)
         return incident.opened_at + timedelta(seconds=seconds / self.speed)
 
     def next_look(self, until: datetime, now: datetime) -> datetime:

@@ -5,6 +5,7 @@ Durations that come from Kubernetes are divided by ``speed``, which is 1 everywh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ RESTART_MEMORY_SECONDS = 600  # the kubelet forgets a crash back-off after ten m
 FLAPPING_RESTARTS = 2  # one restart is a transient; two within the memory are a pattern
 EVICTIONS = 3  # of each pod that is wanted: one goes with a full node, the third in a row is the workload's own doing
 EVICTION_MEMORY_SECONDS = 3600  # the disk or memory that a program fills up takes it a while
+UNSEEN_SECONDS = 20  # a kubelet takes up a pod within a second or two; after 40 s one of a missing node is removed
 INIT_SECONDS = 600  # an init container may take as long as a Deployment may take to make progress
 
 _WAITING: dict[str, Symptom] = {
@@ -35,8 +37,16 @@ _WAITING: dict[str, Symptom] = {
     "PreCreateHookError": Symptom.RUN_ERROR,
     "PreStartHookError": Symptom.RUN_ERROR,
     "PostStartHookError": Symptom.RUN_ERROR,
+    "RemoveContainerError": Symptom.RUN_ERROR,
     "CreatePodSandboxError": Symptom.SANDBOX_FAILING,
+    "ConfigPodSandboxError": Symptom.SANDBOX_FAILING,
+    "KillPodSandboxError": Symptom.SANDBOX_FAILING,
 }
+_BEGINNING = frozenset({"", "ContainerCreating", "PodInitializing"})  # what every container waits with at first
+_DERIVED = frozenset({"", "ContainersNotReady", "ContainersNotInitialized", "Unschedulable"})  # said elsewhere, better
+# A reason that no version known here has, and that is an error by its own name: nothing that has to be waited for.
+_AN_ERROR = re.compile(r"^(?:Err|Invalid|Failed|Unable)[A-Z]|(?:Error|Err|Failed|Failure|BackOff|Denied|Expired)$")
+_REJECTED = "Pod was rejected"  # pkg/kubelet/kubelet.go, rejectPod
 
 _NEVER_BEGUN = frozenset({Symptom.IMAGE_PULL, Symptom.CONFIG_ERROR, Symptom.SANDBOX_FAILING})
 
@@ -57,13 +67,66 @@ def pod_findings(pod: Manifest, now: datetime, speed: float = 1.0) -> Iterator[F
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
             yield Finding(Symptom.UNSCHEDULABLE, clean(condition.get("message"), 300), name)
     if status.get("phase") == "Failed":
-        symptom = Symptom.EVICTED if status.get("reason") == "Evicted" else Symptom.CRASH_LOOP
-        yield Finding(symptom, clean(status.get("message") or status.get("reason") or "the pod has failed", 300), name)
+        yield Finding(_failed_as(status), _failed_because(status), name)
     for container in container_statuses(pod):
         finding = _container_finding(name, container, now, speed)
         if finding is not None:
             yield finding
     yield from _hanging(pod, now, speed)
+    yield from _unseen(pod, now, speed)
+
+
+def _failed_as(status: Manifest) -> Symptom:
+    """How a pod that is over has failed: the kubelet names a reason only where no container failed by itself."""
+    reason = str(status.get("reason") or "")
+    if str(status.get("message") or "").startswith(_REJECTED):
+        return Symptom.UNSCHEDULABLE  # the kubelet's own look at what the scheduler has looked at
+    return {"": Symptom.CRASH_LOOP, "Evicted": Symptom.EVICTED}.get(reason, Symptom.OTHER)
+
+
+def _failed_because(status: Manifest) -> str:
+    reason, message = str(status.get("reason") or ""), str(status.get("message") or "")
+    known = reason in ("", "Evicted") or not message
+    return clean((message or reason or "the pod has failed") if known else f"{reason}: {message}", 300)
+
+
+def stalled(pod: Manifest) -> str:
+    """What a pod waits with that is no finding, in the words of its status; empty where they say no more than that.
+
+    For states of a Kubernetes that is newer than this program: whoever is told has their reason and their message.
+    """
+    waits = [(one.get("name"), (one.get("state") or {}).get("waiting") or {}) for one in container_statuses(pod)]
+    conditions = [one for one in pod.get("status", {}).get("conditions") or () if one.get("status") == "False"]
+    said = [
+        f"{name} waits: {_reason_and_message(state)}"
+        for name, state in waits
+        if str(state.get("reason") or "") not in _BEGINNING | _WAITING.keys()
+    ] + [
+        f"{one.get('type')} is False: {_reason_and_message(one)}"
+        for one in conditions
+        if str(one.get("reason") or "") not in _DERIVED
+    ]
+    return clean("; ".join(dict.fromkeys(said)), 300)
+
+
+def _reason_and_message(state: Manifest) -> str:
+    return ": ".join(str(part) for part in (state.get("reason"), state.get("message")) if part)
+
+
+def _unseen(pod: Manifest, now: datetime, speed: float) -> Iterator[Finding]:
+    """A pod whose template names its node, and of which no kubelet has said anything.
+
+    Nothing else tells: no scheduler has looked at it, no event is written, and pkg/controller/podgc removes it before
+    it has been late for long; the next one counts as progress of the rollout.
+    """
+    node, made = pod.get("spec", {}).get("nodeName"), timestamp(pod["metadata"].get("creationTimestamp"))
+    status: Manifest = pod.get("status", {})
+    if not node or made is None or status.get("conditions") or status.get("startTime"):
+        return
+    if status.get("phase", "Pending") == "Pending" and now - made >= timedelta(seconds=UNSEEN_SECONDS / speed):
+        yield Finding(
+            Symptom.NOT_READY, f"no kubelet of node {clean(node, 100)} has taken it up", pod["metadata"]["name"]
+        )
 
 
 def _hanging(pod: Manifest, now: datetime, speed: float) -> Iterator[Finding]:
@@ -83,19 +146,21 @@ def _hanging(pod: Manifest, now: datetime, speed: float) -> Iterator[Finding]:
             yield Finding(Symptom.INIT_HANGING, detail, pod["metadata"]["name"], container.get("name", ""))
 
 
-def eviction_findings(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Iterator[Finding]:
-    """A workload whose pods are evicted again and again, however well the present ones may be.
+def left_behind_findings(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> Iterator[Finding]:
+    """A workload whose pods are evicted again and again, however well the present ones may be; or rejected by nodes.
 
     Known by the pods that were left behind. A StatefulSet's and a DaemonSet's controller clears those away.
     """
     since = now - timedelta(seconds=EVICTION_MEMORY_SECONDS / speed)
-    evicted = [pod for pod in snapshot.current_failed_pods if pod["status"].get("reason") == "Evicted"]
-    late = [pod for pod in evicted if (moment := ended_at(pod)) is not None and moment > since]
-    if len(late) >= EVICTIONS * max(1, snapshot.desired):
-        last = max(late, key=lambda pod: str(ended_at(pod)))
-        said = clean(last["status"].get("message") or "", 200)
-        detail = f"{len(late)} pods were evicted within the hour: {said}"
-        yield Finding(Symptom.EVICTED, detail, last["metadata"]["name"])
+    late = [pod for pod in snapshot.current_failed_pods if (end := ended_at(pod)) is not None and end > since]
+    for symptom, what in ((Symptom.EVICTED, "evicted"), (Symptom.UNSCHEDULABLE, "rejected by their nodes")):
+        if symptom is Symptom.UNSCHEDULABLE and snapshot.ready >= snapshot.desired:
+            continue  # a node that comes back rejects what does not fit any more, and others have taken that
+        gone = [pod for pod in late if _failed_as(pod["status"]) is symptom]
+        if len(gone) >= EVICTIONS * max(1, snapshot.desired):
+            last = max(gone, key=lambda pod: str(ended_at(pod)))
+            said = clean(last["status"].get("message") or "", 200)
+            yield Finding(symptom, f"{len(gone)} pods were {what} within the hour: {said}", last["metadata"]["name"])
 
 
 def ended_at(pod: Manifest) -> datetime | None:
@@ -145,15 +210,52 @@ def container_statuses(pod: Manifest) -> list[dict[str, Any]]:
     return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
 
 
+def outdated(pod: Manifest) -> bool:
+    """Whether a container is told to wait for another image than the spec has by now.
+
+    A Pod's image may be changed in place; until its kubelet has tried again it repeats what it said of the one before,
+    under the new image's name. Every such message names the image that it is about.
+    """
+    spec = pod.get("spec", {})
+    specs = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    images = {one.get("name"): str(one.get("image", "")).rpartition("/")[2] for one in specs}
+    waits = [(one.get("name"), (one.get("state") or {}).get("waiting") or {}) for one in container_statuses(pod)]
+    return any(
+        _WAITING.get(state.get("reason", "")) is Symptom.IMAGE_PULL
+        and bool(state.get("message"))
+        and images.get(name, "") not in state["message"]
+        for name, state in waits
+    )
+
+
 def restarts(pod: Manifest) -> int:
     """How often the pod's containers have been restarted."""
     return sum(int(container.get("restartCount") or 0) for container in container_statuses(pod))
+
+
+def has_begun(pod: Manifest) -> bool:
+    """Whether a container of the pod was ever started, so that it may have written something somewhere."""
+    return any(
+        one.get("restartCount") or any((one.get(key) or {}).keys() & {"running", "terminated"} for key in _STATES)
+        for one in container_statuses(pod)
+    )
+
+
+_STATES = ("state", "lastState")
 
 
 def was_oom_killed(container: Manifest) -> bool:
     """Whether the container's present or last end was an OOM kill: Kubernetes tells it nowhere else."""
     ends = [(container.get(which) or {}).get("terminated") or {} for which in ("state", "lastState")]
     return any(end.get("reason") == "OOMKilled" for end in ends)
+
+
+def has_failed(pod: Manifest) -> bool:
+    """Whether a container of the pod has ended with an error, now or before its last start."""
+    ends = [
+        (status.get(which) or {}).get("terminated") or {} for status in container_statuses(pod) for which in _STATES
+    ]
+    return any(end.get("exitCode") for end in ends)
 
 
 def _container_finding(pod: str, container: Manifest, now: datetime, speed: float) -> Finding | None:
@@ -165,7 +267,8 @@ def _container_finding(pod: str, container: Manifest, now: datetime, speed: floa
     if waiting:
         symptom = _WAITING.get(waiting.get("reason", ""))
         if symptom is None:
-            return None
+            unknown = _AN_ERROR.search(str(waiting.get("reason") or ""))
+            return Finding(Symptom.OTHER, clean(_reason_and_message(waiting)), pod, name) if unknown else None
         if symptom is Symptom.CRASH_LOOP and was_oom_killed(container):
             symptom = Symptom.OOM_KILLED
         # A pull's message names the image four times before it says why.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_NAMED = re.compile(r"(?P<field>[^\[\]/]+)\[(?P<name>[a-z0-9]([-a-z0-9.]*[a-z0-9])?)\]")
+_NAMED = re.compile(r"(?P<field>[^\[\]/]+)\[(?P<name>[A-Za-z0-9_]([-A-Za-z0-9._]*[A-Za-z0-9_])?)\]")
 ABSENT: Any = object()  # what a document has where it has nothing; None is JSON's null
 
 
@@ -63,6 +63,16 @@ def resolve(document: Any, path: str) -> list[str | int]:
             raise PathNotFound(f"{path}: {len(places)} items of {named['field']} are named {named['name']!r}")
         parts.append(places[0])
     return parts
+
+
+def item_of(document: Any, path: str) -> tuple[list[str | int], str] | None:
+    """The list and the name, where a path ends with a named item (``env[LOG_LEVEL]``); None where it does not.
+
+    Raises PathNotFound as ``resolve`` does for what stands before that item.
+    """
+    head, _, last = path.rpartition("/")
+    named = _NAMED.fullmatch(last)
+    return (resolve(document, f"{head}/{named['field']}"), named["name"]) if named is not None else None
 
 
 def _has_names(items: Any) -> bool:

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
+from incidents.allowed import ALLOWED, CREATED, RECREATED, RECREATED_WITH_APPROVAL, WITH_APPROVAL
+
 
 class Mode(StrEnum):
     """How far the program may go by itself."""
@@ -31,6 +33,9 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     memory_factor: float = 8.0  # three doublings
     memory_bytes: int = 8 * 1024**3
+    cpu_factor: float = 8.0
+    cpu_millis: int = 4_000
+    probe_seconds: int = 1_800  # how long a container may be given to start
     rounds: int = 3
 
 
@@ -69,26 +74,20 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.cooldown, self.hour + self.spread, self.breaker + self.spread, self.switched)
 
 
-# Pointer patterns a change's leaf diff may touch, by kind: `*` stands for one segment, `**` for the rest.
-# Only pod-template fields of which a playbook knows a repair, and what a rollback puts back.
-DEFAULT_POINTERS: dict[str, tuple[str, ...]] = {
-    "Deployment": (
-        "/spec/template/spec/containers/*/image",
-        "/spec/template/spec/initContainers/*/image",
-        "/spec/template/spec/containers/*/resources/limits/memory",
-        "/spec/template/spec/containers/*/resources/requests/memory",
-    )
-}
-
-
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the guardrails may consult besides the change itself."""
 
     mode: Mode = Mode.SUGGEST
     namespaces: tuple[str, ...] = ()  # empty: all but the excluded
     excluded_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
-    allowed_pointers: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(DEFAULT_POINTERS))
-    rollback_kinds: tuple[str, ...] = ("Deployment",)
+    allowed_pointers: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(ALLOWED))
+    approval_pointers: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(WITH_APPROVAL))
+    recreated_pointers: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(RECREATED))
+    recreated_with_approval: dict[str, tuple[str, ...]] = msgspec.field(
+        default_factory=lambda: dict(RECREATED_WITH_APPROVAL)
+    )
+    created_kinds: tuple[str, ...] = CREATED
+    rollback_kinds: tuple[str, ...] = ("Deployment", "DaemonSet", "StatefulSet")
     bounds: Bounds = Bounds()
     windows: Windows = Windows()
     min_confidence: float = 0.8

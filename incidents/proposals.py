@@ -20,12 +20,18 @@ MODEL_AUTHOR = "model/"  # how the author of a model's proposal begins; code wri
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """What is thought to be wrong: failure family, cause, confidence 0..1 and what that rests on."""
+    """What is thought to be wrong: failure family, cause, confidence 0..1 and what that rests on.
+
+    ``because``: why nothing is proposed with it; whoever chooses between the playbooks fills it in. ``blames``: the
+    object beside the subject whose own trouble is the cause, and is to be mended first.
+    """
 
     family: str
     cause: str
     confidence: float
     rests_on: tuple[str, ...] = ()
+    because: str = ""
+    blames: ObjectRef | None = None
 
 
 class Risk(StrEnum):
@@ -55,11 +61,29 @@ class RollBack(msgspec.Struct, frozen=True, kw_only=True, tag="roll-back"):
     digest: str
 
 
+class Recreate(msgspec.Struct, frozen=True, kw_only=True, tag="recreate"):
+    """Delete the object and create it again with these fields changed: of some objects they cannot be changed else.
+
+    What stood there is kept whole, and put back if the corrected object cannot be created.
+    """
+
+    edits: tuple[SetField, ...]
+
+
+class Create(msgspec.Struct, frozen=True, kw_only=True, tag="create"):
+    """Create an object that is named and is not there; the proposal's target has no uid then."""
+
+    manifest: dict[str, Any]
+
+
+Action = tuple[SetField, ...] | RollBack | Recreate | Create
+
+
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """One change to one object, the symptom it promises to end, and who says so."""
 
     target: ObjectRef
-    action: tuple[SetField, ...] | RollBack
+    action: Action
     ends: Symptom
     reason: str
     risk: Risk
@@ -72,11 +96,18 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         return self.author.startswith(MODEL_AUTHOR)
 
     @property
+    def edits(self) -> tuple[SetField, ...]:
+        """The fields it sets one by one; none of them where it puts back a revision or creates an object."""
+        if isinstance(self.action, Recreate):
+            return self.action.edits
+        return self.action if isinstance(self.action, tuple) else ()
+
+    @property
     def paths(self) -> frozenset[str]:
         """The fields it sets; a roll back may set any of the template."""
         if isinstance(self.action, RollBack):
             return frozenset({"/spec/template"})
-        return frozenset(edit.path for edit in self.action)
+        return frozenset(edit.path for edit in self.edits)
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,15 +136,17 @@ class Thought(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Silent(msgspec.Struct, frozen=True, tag="silent"):
-    """A playbook that is not certain, and why."""
+    """A playbook that proposes nothing, and why. ``diagnosis``: what it recognises all the same, for a person."""
 
     because: str
+    diagnosis: Diagnosis | None = None
 
 
 class Needs(msgspec.Struct, frozen=True, tag="needs"):
-    """A playbook that could be certain if it knew more."""
+    """A playbook that could be certain if it knew more. ``first``: nothing may be changed before it does."""
 
     wants: tuple[Want, ...]
+    first: bool = False
 
 
 class Opinion(msgspec.Struct, frozen=True, tag="opinion"):

@@ -1,4 +1,4 @@
-"""Kubernetes quantities of bytes (``128Mi``, ``1G``, ``1e6``), as in k8s.io/apimachinery/pkg/api/resource."""
+"""Kubernetes quantities (``128Mi``, ``1G``, ``1e6``, ``250m``), as in k8s.io/apimachinery/pkg/api/resource."""
 
 from __future__ import annotations
 
@@ -23,16 +23,30 @@ class UnreadableQuantity(ValueError):
 
 def parse_bytes(text: object) -> int:
     """A quantity as whole bytes, rounded up as Kubernetes does. Raises UnreadableQuantity."""
+    return _whole(text, Decimal(1))
+
+
+def parse_millis(text: object) -> int:
+    """A quantity in thousandths, as CPU is counted, rounded up. Raises UnreadableQuantity."""
+    return _whole(text, Decimal(1000))
+
+
+def _whole(text: object, times: Decimal) -> int:
     match = _QUANTITY.fullmatch(str(text))
     if match is None or match["suffix"] not in _SUFFIXES:
         raise UnreadableQuantity(f"{str(text)[:40]!r} is not a quantity such as 128Mi")
     try:
-        value = (Decimal(match["number"]) * _SUFFIXES[match["suffix"]]).to_integral_value(ROUND_CEILING)
+        value = (Decimal(match["number"]) * _SUFFIXES[match["suffix"]] * times).to_integral_value(ROUND_CEILING)
     except DecimalException as error:
         raise UnreadableQuantity(f"{str(text)[:40]!r} is not a quantity such as 128Mi") from error
     if value.adjusted() > _MOST_DIGITS:
         raise UnreadableQuantity(f"{str(text)[:40]!r} is more than any quantity can be")
     return int(value)
+
+
+def format_millis(count: int) -> str:
+    """Thousandths in the canonical form: ``2``, ``250m``."""
+    return str(count // 1000) if count % 1000 == 0 else f"{count}m"
 
 
 def format_bytes(count: int) -> str:

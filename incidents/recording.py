@@ -19,7 +19,7 @@ from incidents.changes import Change, ChangeState, LeafChange
 from incidents.decisions import Decision, Request, Switch
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Round, Verification
-from incidents.objects import ChangeId, IncidentId
+from incidents.objects import ChangeId, IncidentId, Uid
 from incidents.policy import Policy, Ruling
 from incidents.proposals import Proposal
 
@@ -61,7 +61,8 @@ class Guarded(msgspec.Struct, frozen=True, kw_only=True, tag="guarded"):
 
     ``live``, ``replica_sets`` and ``answer`` (of the server's dry run) are masked; ``diff`` is the difference as it may
     be shown; ``digest``: what an approval of it names. ``generation``: of the object once the change was applied; None
-    if it was not. ``failure``: the ruling that stands for an error of the cluster, in place of all that was ruled.
+    if it was not. ``made``: the uid of what was created for it. ``failure``: the ruling that stands for an error of the
+    cluster, in place of all that was ruled.
     """
 
     at: datetime
@@ -77,6 +78,7 @@ class Guarded(msgspec.Struct, frozen=True, kw_only=True, tag="guarded"):
     digest: str = ""
     late: Lately | None = None
     generation: int | None = None
+    made: Uid = Uid("")
     failure: Ruling | None = None
 
 
@@ -104,10 +106,11 @@ class TakenBack(msgspec.Struct, frozen=True, kw_only=True, tag="taken-back"):
 
 
 class LookedUp(msgspec.Struct, frozen=True, kw_only=True, tag="looked-up"):
-    """What had become of changes that were sent and never answered for."""
+    """What had become of changes that were sent and never answered for. ``put_back``: their object was made again."""
 
     at: datetime
     states: dict[ChangeId, ChangeState] = {}
+    put_back: bool = False
 
 
 class Searched(msgspec.Struct, frozen=True, kw_only=True, tag="searched"):

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import orjson
 
-from incidents.objects import DEPLOYMENT, WORKLOADS, Manifest, controller_of
+from incidents.objects import CONTROLLER_REVISION, DEPLOYMENT, WORKLOADS, Manifest, controller_of
 
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
+CONTROLLER_HASH = "controller-revision-hash"
+_SET_BY_CONTROLLERS = frozenset({"replicas", "taints", "nodeName", "volumeName"})
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +75,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return max(matching, key=revision_number, default=None)
 
     def pods_of(self, replica_set: Manifest) -> Iterator[dict[str, Any]]:
-        """The live pods of one ReplicaSet."""
+        """The live pods of one ReplicaSet, or of one ControllerRevision in its form."""
         uid = replica_set["metadata"]["uid"]
+        if replica_set.get("kind") == CONTROLLER_REVISION.kind:
+            return (pod for pod in self.live_pods if _of_revision(pod, replica_set))
         return (pod for pod in self.live_pods if (controller_of(pod) or {}).get("uid") == uid)
 
     @property
@@ -130,6 +134,32 @@ def pod_template(workload: Manifest) -> dict[str, Any]:
     return template
 
 
+def as_replica_set(revision: Manifest) -> dict[str, Any] | None:
+    """A ControllerRevision in the form of a ReplicaSet: its template and its number where a reader looks for them.
+
+    None for one whose data is not the template of a workload (pkg/controller/history, getPatch).
+    """
+    template = ((revision.get("data") or {}).get("spec") or {}).get("template")
+    if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
+        return None
+    metadata = revision["metadata"]
+    numbered = {**(metadata.get("annotations") or {}), REVISION: str(revision.get("revision", 0))}
+    kept = {key: value for key, value in template.items() if key != "$patch"}
+    return {
+        "apiVersion": CONTROLLER_REVISION.api_version,
+        "kind": CONTROLLER_REVISION.kind,
+        "metadata": {**metadata, "annotations": numbered},
+        "spec": {"template": kept},
+    }
+
+
+def _of_revision(pod: Manifest, revision: Manifest) -> bool:
+    """Whether a pod is of a ControllerRevision: a StatefulSet's pods carry its name, a DaemonSet's its hash."""
+    label = (pod["metadata"].get("labels") or {}).get(CONTROLLER_HASH)
+    metadata = revision["metadata"]
+    return bool(label) and label in (metadata["name"], (metadata.get("labels") or {}).get(CONTROLLER_HASH))
+
+
 def template_of(replica_set: Manifest) -> dict[str, Any]:
     """A ReplicaSet's pod template as the Deployment would carry it: without the controller's hash label."""
     template: dict[str, Any] = orjson.loads(orjson.dumps(replica_set["spec"]["template"]))
@@ -141,9 +171,10 @@ def template_of(replica_set: Manifest) -> dict[str, Any]:
 def spec_digest(workload: Manifest) -> str:
     """What tells whether somebody has changed a spec: a digest of it without ``replicas``.
 
-    Scaling is what autoscalers do all day; it takes nobody's decision back.
+    Scaling is what autoscalers do all day; it takes nobody's decision back. Nor does the scheduler that gives a Pod its
+    node, the controller that gives a claim its volume, or the one that taints a node.
     """
-    spec = {key: value for key, value in workload.get("spec", {}).items() if key != "replicas"}
+    spec = {key: value for key, value in workload.get("spec", {}).items() if key not in _SET_BY_CONTROLLERS}
     if not spec:  # webhooks, a StorageClass: what is said stands beside the metadata
         spec = {key: value for key, value in workload.items() if key not in ("metadata", "status")}
     return hashlib.sha256(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -29,7 +29,10 @@ _WITHOUT_SELECTOR = frozenset({"CronJob"})  # a CronJob marks its Jobs by owner 
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What an incident is about; ``manager`` names an unknown controller above it, if there is one."""
+    """What an incident is about; ``manager`` names an unknown controller above it, if there is one.
+
+    ``was``: the uid under which its incident was opened, where a change has made the object anew since.
+    """
 
     cluster: ClusterId
     api_version: str
@@ -38,6 +41,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     uid: Uid
     manager: str = ""
+    was: Uid = Uid("")
 
     @property
     def ref(self) -> ObjectRef:
@@ -62,8 +66,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lease(self) -> str:
-        """The store's lease that a run on this subject holds."""
-        return f"subject/{self.key}"
+        """The store's lease that a run on this subject holds: the same from the incident's beginning to its end."""
+        return f"subject/{self.cluster}/{self.was or self.uid}"
+
+    def made_anew(self, uid: Uid) -> Subject:
+        """The same subject once its object has been created again, with that uid."""
+        return self if uid == self.uid else msgspec.structs.replace(self, uid=uid, was=self.was or self.uid)
 
     def __str__(self) -> str:
         return named(self.kind, self.name, self.namespace)

@@ -4,6 +4,7 @@ A playbook answers ``Opinion`` when it is certain, ``Needs`` when it would be if
 otherwise. It never proposes again what a round of this incident has proved to be no better.
 """
 
-from playbooks.consult import FAMILIES, Playbook, consult
+from playbooks.consult import consult
+from playbooks.registry import Playbook, PlaybookError, all_playbooks, offer, withdraw
 
-__all__ = ["FAMILIES", "Playbook", "consult"]
+__all__ = ["Playbook", "PlaybookError", "all_playbooks", "consult", "offer", "withdraw"]

@@ -1,7 +1,10 @@
 """Containers killed because they need more memory than their limit: the limit is raised a bounded step.
 
-Up to three rounds of doubling; the guardrails hold the bounds. Whether it helped is for verification to say: a
-leak is killed at every limit, and then every step is undone.
+That it was killed says only that it needs more; how much more is said by the limit it had while it was well, or by the
+heap it was told to take. Else up to three rounds of doubling, and never further than a LimitRange, a quota or the
+largest node allows; the guardrails hold the bounds. Where the limit cannot follow the heap, the heap's flag is lowered.
+Whether it helped is for verification to say: a leak is killed at every limit, and then every step is undone. What is
+evicted for the disk it fills is told.
 """
 
 from __future__ import annotations
@@ -9,35 +12,177 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from incidents.evidence import Evidence
 from incidents.health import container_statuses, was_oom_killed
 from incidents.incident import Round
-from incidents.proposals import Diagnosis, Needs, Opinion, Proposal, Risk, SetField, Silent
+from incidents.objects import TEMPLATED
+from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
 from incidents.symptoms import Symptom
+from playbooks.confidence import CERTAIN, ONLY_ONE_FITS
+from playbooks.edits import opinion, wanting
+from playbooks.heap import HeapFlag, heap_flags
+from playbooks.last_good import basis, good_container, never_well
+from playbooks.memory_bounds import Bound, most_memory
 
 FAMILY = "memory"
+SYMPTOMS = (Symptom.OOM_KILLED, Symptom.EVICTED)
+SUBJECTS = TEMPLATED
 STEP = 2
+FURTHEST = 8  # three steps: a heap that wants more than that is a wish
+LEAST = 4 * 1024**2  # bytes; no program runs in less, and ``512m`` is half a byte
+
+
+class Killed(msgspec.Struct, frozen=True, kw_only=True):
+    """One container that is killed at its limit (bytes, and as it is written): how often, and how far it may go."""
+
+    container: dict[str, Any]
+    at: str
+    limit: str
+    present: int
+    times: int
+    most: Bound | None
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return str(self.container.get("name"))
+
+    def allows(self, size: int) -> bool:
+        """Whether the namespace and the nodes allow a limit of so many bytes."""
+        return self.most is None or size <= self.most.size
+
+    @property
+    def told(self) -> Diagnosis:
+        """The cause in words."""
+        return Diagnosis(
+            family=FAMILY,
+            cause=f"container {self.name} needs more memory than its limit of {self.limit}",
+            confidence=ONLY_ONE_FITS,
+            rests_on=(
+                f"lastState of container {self.name} is OOMKilled, {self.times} times",
+                f"its memory limit is {self.limit}",
+            ),
+        )
 
 
 def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
-    """An opinion on the first container that is OOM-killed at its own limit."""
+    """An opinion on the first container that is OOM-killed at its own limit; a diagnosis of what was evicted."""
     findings = [finding for finding in evidence.health.findings if finding.symptom is Symptom.OOM_KILLED]
     if not findings:
-        return Silent("no container is killed for its memory")
+        return _evicted(evidence) or Silent("no container is killed for its memory")
     name = findings[0].container
     container = evidence.container(name)
     if container is None:
         return Silent(f"container {name!r} is not in the present template")
-    killed = _killed_at_present_template(evidence, name)
-    limit = (container.get("resources", {}).get("limits") or {}).get("memory")
+    limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
     if limit is None:
         return Silent("the container has no memory limit: the node ran out, not the container")
+    if needs := wanting(evidence, "LimitRange", "ResourceQuota", "Node"):
+        return needs
     try:
-        raised = format_bytes(parse_bytes(limit) * STEP)
+        killed = Killed(
+            container=container,
+            at=evidence.container_path(name),
+            limit=str(limit),
+            present=(present := parse_bytes(limit)),
+            times=_killed_at_present_template(evidence, name),
+            most=most_memory(evidence, present),
+        )
     except UnreadableQuantity as error:
         return Silent(str(error))
-    return _opinion(evidence, name, limit=str(limit), raised=raised, times=killed)
+    if present < LEAST:
+        cause = f"the memory limit of container {name}, {limit}, is {present} bytes: no program runs in that"
+        return Silent("how much is meant is not said", msgspec.structs.replace(killed.told, cause=cause))
+    return _mended(evidence, killed)
+
+
+def _mended(evidence: Evidence, killed: Killed) -> Silent | Opinion:
+    if (before := _limit_before(evidence, killed)) is not None:
+        why = (f"{basis(evidence.last_good)}, with that limit",) if evidence.last_good else ()
+        return _raised(evidence, killed, before, *why)
+    flags = [flag for flag in heap_flags(killed.container, killed.at) if flag.needs > killed.present]
+    needed = max((flag.needs for flag in flags), default=0)
+    if flags and needed <= FURTHEST * killed.present and killed.allows(needed):
+        return _raised(evidence, killed, needed, f"it is told to take a heap of more than that: {flags[0]}")
+    if len(flags) == 1 and flags[0].size >= killed.present:
+        return _lowered(evidence, killed, flags[0])
+    raised = STEP * killed.present
+    if killed.most is not None and raised > killed.most.size:
+        raised = killed.most.size
+    if killed.most is not None and raised <= killed.present:
+        rests_on = (*killed.told.rests_on, killed.most.rule)
+        told = msgspec.structs.replace(killed.told, rests_on=rests_on)
+        return Silent("the limit is as high as it may be here", told)
+    return _raised(evidence, killed, raised)
+
+
+def _limit_before(evidence: Evidence, killed: Killed) -> int | None:
+    """The higher limit of the last good revision, which the present one has lowered. Raises UnreadableQuantity."""
+    before = good_container(evidence, killed.name) or {}
+    limit = ((before.get("resources") or {}).get("limits") or {}).get("memory")
+    if limit is None or not never_well(evidence):
+        return None
+    try:
+        size = parse_bytes(limit)
+    except UnreadableQuantity:
+        return None
+    within = killed.present < size <= FURTHEST * killed.present and killed.allows(size)
+    return size if within else None
+
+
+def _raised(evidence: Evidence, killed: Killed, size: int, *why: str) -> Opinion:
+    value, resources = format_bytes(size), f"{killed.at}/resources"
+    edits = [SetField(path=f"{resources}/limits/memory", expected=killed.limit, value=value)]
+    if (asked := _guaranteed(killed.container)) is not None:
+        edits.append(SetField(path=f"{resources}/requests/memory", expected=asked, value=value))
+    return opinion(
+        evidence,
+        *edits,
+        family=FAMILY,
+        cause=killed.told.cause,
+        rests_on=(*killed.told.rests_on, *why),
+        ends=Symptom.OOM_KILLED,
+        reason=f"raise the memory limit of {killed.name} from {killed.limit} to {value}",
+        confidence=ONLY_ONE_FITS,
+    )
+
+
+def _lowered(evidence: Evidence, killed: Killed, flag: HeapFlag) -> Opinion:
+    rule = killed.most.rule if killed.most is not None else "that limit is far from it"
+    return opinion(
+        evidence,
+        SetField(path=flag.path, expected=flag.text, value=flag.within(killed.present)),
+        family=FAMILY,
+        cause=f"container {killed.name} is told to take a heap ({flag}) larger than its memory limit of {killed.limit}",
+        rests_on=(*killed.told.rests_on, rule),
+        ends=Symptom.OOM_KILLED,
+        reason=f"let the heap of {killed.name} fit into its limit: {flag.within(killed.present)[:120]}",
+        confidence=CERTAIN,
+    )
+
+
+def _guaranteed(container: dict[str, Any]) -> str | None:
+    """The request for memory of a container that asks for all of its limits: it is to stay among those served first."""
+    resources = container.get("resources") or {}
+    asked, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    same = {"cpu", "memory"} <= asked.keys() and all(asked[what] == limits.get(what) for what in ("cpu", "memory"))
+    return str(asked["memory"]) if same else None
+
+
+def _evicted(evidence: Evidence) -> Silent | None:
+    """Pods that are put out for what they write: how much that may be is for a person, as it may grow without end."""
+    said = [finding.detail for finding in evidence.health.findings if finding.symptom is Symptom.EVICTED]
+    said += [line.message for line in evidence.events if line.reason == "Evicted"]
+    if not said:
+        return None
+    cause = f"its pods are evicted: {said[0][:200]}"
+    return Silent(
+        "what is written grows until the pod is put out; more room only puts that off",
+        Diagnosis(family=FAMILY, cause=cause, confidence=0.9, rests_on=(said[0][:200],)),
+    )
 
 
 def _killed_at_present_template(evidence: Evidence, name: str) -> int:
@@ -49,29 +194,3 @@ def _killed_at_present_template(evidence: Evidence, name: str) -> int:
         if status.get("name") == name and was_oom_killed(status)
     ]
     return sum(max(1, int(status.get("restartCount", 0))) for status in statuses)
-
-
-def _opinion(evidence: Evidence, name: str, *, limit: str, raised: str, times: int) -> Opinion:
-    return Opinion(
-        Diagnosis(
-            family=FAMILY,
-            cause=f"container {name} needs more memory than its limit of {limit}",
-            confidence=0.9,
-            rests_on=(f"lastState of container {name} is OOMKilled, {times} times", f"its memory limit is {limit}"),
-        ),
-        Proposal(
-            target=evidence.subject.ref,
-            action=(
-                SetField(
-                    path=f"/spec/template/spec/containers[{name}]/resources/limits/memory",
-                    expected=limit,
-                    value=raised,
-                ),
-            ),
-            ends=Symptom.OOM_KILLED,
-            reason=f"raise the memory limit of {name} from {limit} to {raised}",
-            risk=Risk.LOW,
-            confidence=0.9,
-            author=f"playbook/{FAMILY}",
-        ),
-    )

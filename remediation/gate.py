@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 from incidents.changes import Operation
 from incidents.decisions import SwitchName
-from incidents.objects import ChangeId, ObjectRef
+from incidents.objects import ChangeId, Manifest, ObjectRef
 from incidents.policy import Mode
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
+from tools.cluster.writer import Propagation
 from tools.store import Store
 
 ASK_AGAIN_SECONDS = 0.4  # real seconds; the promise is one
@@ -32,13 +33,27 @@ class WritesStopped(ClusterError):
 
 
 class Writes(Protocol):
-    """Sending sealed patches, gated or not."""
+    """Sending sealed writes, gated or not."""
 
     async def dry_run(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
         """What the object would become. Raises ClusterError."""
 
     async def apply(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
         """Patch the object and answer its stored form. Raises ClusterError."""
+
+    async def create(self, manifest: Manifest, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """Create an object and answer its stored form. Raises ClusterError."""
+
+    async def delete(
+        self,
+        target: ObjectRef,
+        *,
+        change: ChangeId,
+        resource_version: str = "",
+        dry_run: bool = False,
+        propagation: Propagation = Propagation.BACKGROUND,
+    ) -> dict[str, Any]:
+        """Delete the object with that uid. Raises ClusterError."""
 
 
 class RestrainedWriter:
@@ -53,15 +68,39 @@ class RestrainedWriter:
 
     async def dry_run(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
         """What the object would become. Raises ClusterError."""
-        if self._mode is Mode.OBSERVE:
-            raise WritesStopped("mode observe: no request that writes is sent", sent=False)
+        self._check(dry_run=True)
         return await self._writer.dry_run(target, patch, change=change)
 
     async def apply(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
         """Patch the object and answer its stored form. Raises ClusterError."""
-        if not self._mode.acts:
-            raise WritesStopped(f"mode {self._mode.value}: only a person changes or takes back anything", sent=False)
+        self._check(dry_run=False)
         return await self._writer.apply(target, patch, change=change)
+
+    async def create(self, manifest: Manifest, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """Create an object and answer its stored form. Raises ClusterError."""
+        self._check(dry_run=dry_run)
+        return await self._writer.create(manifest, change=change, dry_run=dry_run)
+
+    async def delete(
+        self,
+        target: ObjectRef,
+        *,
+        change: ChangeId,
+        resource_version: str = "",
+        dry_run: bool = False,
+        propagation: Propagation = Propagation.BACKGROUND,
+    ) -> dict[str, Any]:
+        """Delete the object with that uid. Raises ClusterError."""
+        self._check(dry_run=dry_run)
+        return await self._writer.delete(
+            target, change=change, resource_version=resource_version, dry_run=dry_run, propagation=propagation
+        )
+
+    def _check(self, *, dry_run: bool) -> None:
+        if self._mode is Mode.OBSERVE:
+            raise WritesStopped("mode observe: no request that writes is sent", sent=False)
+        if not (dry_run or self._mode.acts):
+            raise WritesStopped(f"mode {self._mode.value}: only a person changes or takes back anything", sent=False)
 
 
 class GatedWriter:
@@ -79,6 +118,26 @@ class GatedWriter:
     async def apply(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
         """Patch the object and answer its stored form. Raises ClusterError."""
         return await self._pass(self._writer.apply(target, patch, change=change))
+
+    async def create(self, manifest: Manifest, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """Create an object and answer its stored form. Raises ClusterError."""
+        return await self._pass(self._writer.create(manifest, change=change, dry_run=dry_run))
+
+    async def delete(
+        self,
+        target: ObjectRef,
+        *,
+        change: ChangeId,
+        resource_version: str = "",
+        dry_run: bool = False,
+        propagation: Propagation = Propagation.BACKGROUND,
+    ) -> dict[str, Any]:
+        """Delete the object with that uid. Raises ClusterError."""
+        return await self._pass(
+            self._writer.delete(
+                target, change=change, resource_version=resource_version, dry_run=dry_run, propagation=propagation
+            )
+        )
 
     async def _pass(self, request: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
         try:

@@ -15,21 +15,26 @@ from incidents.changes import Change, ChangeState, LeafChange, Operation
 from incidents.codec import from_json
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Verification
-from incidents.objects import ChangeId, ClusterId, ObjectRef
+from incidents.objects import ChangeId, ClusterId, Manifest, ObjectRef, reference
 from incidents.patch import leaf_diff
 from incidents.policy import Policy, Verdict
 from incidents.proposals import Proposal
 from incidents.recording import Guarded, Lately, LookedUp, Settled, TakenBack, Verified
 from remediation.admission import Admission
+from remediation.anew import difference, is_anew
 from remediation.attempt import Attempt
 from remediation.guardrails import View
 from remediation.guardrails.inverse import inverse_of, never_ran
 from remediation.guardrails.view import Source
+from remediation.making import Making
+from remediation.recorded import HALF_WAY
 from remediation.road import Remediation
 from remediation.settling import Settlement
+from remediation.target import as_read, managed_by
 from remediation.transaction import NotApplied
 from remediation.undo import UndoRefused
 from tools.cluster.reader import Reader
+from tools.cluster.writer import Propagation
 from tools.player import Diverged, PlayedClock, Player
 from tools.store import Store
 
@@ -78,7 +83,25 @@ class _PlayedWriter:
             if (sent := await self._store.change(change)) is not None:
                 await self._store.save_change(sent.advance(ChangeState.ABANDONED, ended_at=self._attempts.player.at))
             raise self._attempts.failed("the change")
-        return {**entry.answer, "metadata": {**entry.answer["metadata"], "generation": entry.generation}}
+        metadata = {**entry.answer["metadata"], "generation": entry.generation, "uid": entry.made}
+        return {**entry.answer, "metadata": metadata if entry.made else {**metadata, "uid": target.uid}}
+
+    async def create(self, manifest: Manifest, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """The object as it would have become, or was stored."""
+        target = reference(manifest)
+        return await (self.dry_run if dry_run else self.apply)(target, (), change=change)
+
+    async def delete(
+        self,
+        target: ObjectRef,
+        *,
+        change: ChangeId,
+        resource_version: str = "",
+        dry_run: bool = False,
+        propagation: Propagation = Propagation.BACKGROUND,
+    ) -> dict[str, Any]:
+        """It is gone, where the recording went on."""
+        return {}
 
 
 class _PlayedAdmission(Admission):
@@ -93,13 +116,22 @@ class _PlayedAdmission(Admission):
         return _with(view, self.attempts.now.late)
 
 
+class _PlayedMaking(Making):
+    """Making anew as it ended: what was created then is the answer to the creation, and nothing is looked up."""
+
+    async def make(self, sent: Change) -> Change:
+        """The change as it was applied."""
+        assert sent.anew is not None  # noqa: S101 - nothing else is brought here
+        return await self._applied(sent, await self._writer.create(sent.anew.after, change=sent.id))
+
+
 class _PlayedVerifier:
     """Says what verification said."""
 
     def __init__(self, player: Player) -> None:
         self._player = player
 
-    async def verify(self, change: Change) -> Verification:
+    async def verify(self, change: Change, seen: ObjectRef | None = None) -> Verification:
         """The next answer."""
         return self._player.next(Verified).verification
 
@@ -108,6 +140,7 @@ class PlayedRemediation(Remediation):
     """The road itself, on a recording. Every method raises Diverged where the recording has no answer."""
 
     _admission_type = _PlayedAdmission
+    _making_type = _PlayedMaking
 
     def __init__(
         self, *, player: Player, reader: Reader, store: Store, policy: Policy, clock: PlayedClock, settle_seconds: float
@@ -159,13 +192,13 @@ class PlayedRemediation(Remediation):
             proposal=proposal,
             live=entry.live,
             replica_sets=entry.replica_sets,
-            read_generation=int(evidence.snapshot.workload["metadata"].get("generation", 0)),
-            manager=incident.subject.manager,
+            read_generation=int(as_read(evidence, proposal)["metadata"].get("generation", 0)),
+            manager=managed_by(incident, entry.live),
             sources=tuple(from_json(source, Source) for source in entry.sources),
             earlier=tuple(await self._store.changes(incident.id)),
             known=frozenset(entry.known),
             inverse=inverse_of(proposal),
-            never_ran=never_ran(evidence.snapshot),
+            never_ran=never_ran(evidence.snapshot, entry.live),
             now=entry.early.now,
         )
         return _with(view, entry.early)
@@ -175,17 +208,19 @@ class PlayedRemediation(Remediation):
     ) -> tuple[Change, dict[str, Any]]:
         change, answer = await super()._rehearsed(incident, view, evidence, round_number)
         entry = self._attempts.now
-        diff = _with_hidden(leaf_diff(view.live, answer), entry.diff)
+        found = difference(view.proposal, view.live, answer) if is_anew(view.proposal) else leaf_diff(view.live, answer)
+        diff = _with_hidden(found, entry.diff)
         return msgspec.structs.replace(change, diff=diff, digest=entry.digest), answer
 
-    async def look_up_sent(self, incident: Incident) -> None:
+    async def look_up_sent(self, incident: Incident) -> bool:
         """What had become of them then."""
-        sent = [one for one in await self._store.changes(incident.id) if one.state is ChangeState.SENT]
-        found = self._player.next(LookedUp).states if sent else {}
+        sent = [one for one in await self._store.changes(incident.id) if one.state in HALF_WAY]
+        told = self._player.next(LookedUp) if sent else None
         for change in sent:
-            state = found.get(change.id, ChangeState.SENT)
-            if state is not ChangeState.SENT:
+            state = told.states.get(change.id, change.state) if told is not None else change.state
+            if state is not change.state:
                 await self._store.save_change(change.advance(state))
+        return told is not None and told.put_back
 
     async def undo(self, change: Change) -> Change:
         """As it went then. Raises UndoRefused where it was refused."""

@@ -22,6 +22,7 @@ from incidents.policy import Ruling
 from incidents.proposals import Proposal
 from incidents.recording import Guarded, Lately, LookedUp, Settled, TakenBack, Verified
 from remediation.admission import Admission
+from remediation.anew import stood
 from remediation.attempt import Attempt
 from remediation.guardrails import View
 from remediation.road import Remediation
@@ -29,6 +30,7 @@ from remediation.settling import Settlement
 from remediation.undo import UndoRefused
 from tools.tape import present_tape
 
+HALF_WAY = frozenset({ChangeState.SENT, ChangeState.UNDOING})
 FAILURES = frozenset({"seal", "apply", "kill-switch", "api-server"})  # rules that stand for an error, alone
 
 
@@ -56,13 +58,13 @@ class Guarding:
             entry = msgspec.structs.replace(entry, **_shown(self.view))
         if self.view is not None and self.rehearsed is not None:
             change, answer = self.rehearsed
-            diff = mask_leaves(change.diff, self.view.live, answer)
+            diff = mask_leaves(change.diff, stood(self.view.proposal, self.view.live), answer)
             entry = msgspec.structs.replace(entry, answer=mask_manifest(answer), diff=diff, digest=change.digest)
         if self.late is not None:
             entry = msgspec.structs.replace(entry, late=_lately(self.late))
         made = self.attempt.change if self.attempt is not None else None
         if made is not None:
-            entry = msgspec.structs.replace(entry, generation=made.generation)
+            entry = msgspec.structs.replace(entry, generation=made.generation, made=made.made)
         return entry
 
     def _failure(self) -> Ruling | None:
@@ -96,7 +98,7 @@ def _counts(change: Change, view: View) -> bool:
     """Whether a rule over time may look at it: a day's changes to other objects are many, and nobody asks for them."""
     since = view.now - timedelta(seconds=max(view.windows.hour, view.windows.breaker))
     lately = max(change.prepared_at, change.ended_at or change.prepared_at) >= since
-    return lately or change.target.uid == view.proposal.target.uid or not change.state.is_last
+    return lately or change.concerns(view.proposal.target.uid) or not change.state.is_last
 
 
 def _counted(change: Change) -> Change:
@@ -153,16 +155,17 @@ class RecordedRemediation(Remediation):
             tape.put(verification, lambda: Verified(at=at, verification=verification))
         return judged, verification
 
-    async def look_up_sent(self, incident: Incident) -> None:
+    async def look_up_sent(self, incident: Incident) -> bool:
         """As the road does."""
-        sent = [one for one in await self._store.changes(incident.id) if one.state is ChangeState.SENT]
-        await super().look_up_sent(incident)
+        sent = [one for one in await self._store.changes(incident.id) if one.state in HALF_WAY]
+        put_back = await super().look_up_sent(incident)
         if sent and (tape := present_tape()) is not None:
             at = tape.now()
             found = {
                 one.id: one.state for one in await self._store.changes(incident.id) if one.id in {s.id for s in sent}
             }
-            tape.put(found, lambda: LookedUp(at=at, states=found))
+            tape.put(found, lambda: LookedUp(at=at, states=found, put_back=put_back))
+        return put_back
 
     async def undo(self, change: Change) -> Change:
         """As the road does."""

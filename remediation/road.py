@@ -13,30 +13,35 @@ import structlog
 
 from evidence.redaction import mask_leaves
 from evidence.sight import looking_through
-from evidence.snapshots import owned_replica_sets
-from incidents.changes import CHANGE_ANNOTATION, Baseline, Change, ChangeState
+from evidence.snapshots import revisions_of
+from incidents.changes import CHANGE_ANNOTATION, Baseline, Change, ChangeState, Inverse
 from incidents.evidence import Evidence
 from incidents.health import PROGRESS_DEADLINE_SECONDS, steady
 from incidents.incident import Incident, Result, Verification
-from incidents.objects import DEPLOYMENT, ChangeId
+from incidents.objects import ChangeId
 from incidents.patch import leaf_diff
 from incidents.pointers import value_at
 from incidents.policy import Answer, Policy
-from incidents.proposals import Proposal
+from incidents.proposals import Create, Proposal
 from remediation.admission import Admission
+from remediation.anew import anew, difference, is_anew, nothing_of, sealed_anew, stood
 from remediation.approval import asked_digest
 from remediation.attempt import Attempt, noted, refusal
 from remediation.gate import GatedWriter, RestrainedWriter, Writes, WritesStopped
 from remediation.guardrails import View, before_dry_run, on_difference
 from remediation.guardrails.inverse import inverse_of, never_ran
 from remediation.guardrails.request import LONGEST_CLAIM
+from remediation.making import Making, rehearsed_anew
+from remediation.outcomes import NotApplied, PutBack
 from remediation.seal import Unsealable, invert, seal
 from remediation.settling import Settlement, Settling
 from remediation.steps import Pace, Step, Unpaced
 from remediation.surroundings import Surroundings
 from remediation.taking_back import TakingBack
-from remediation.transaction import NotApplied, Transaction
-from remediation.undo import Undo
+from remediation.target import NotRead, as_read, managed_by
+from remediation.transaction import Transaction
+from remediation.unblocking import Unblocking
+from remediation.undo import Undo, UndoRefused
 from remediation.verify import Verifier
 from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Unreachable
@@ -54,6 +59,7 @@ class Remediation:
     """Everything that may change a workload. Built by ``open_remediation``."""
 
     _admission_type: type[Admission] = Admission
+    _making_type: type[Making] = Making
 
     def __init__(
         self,
@@ -77,7 +83,8 @@ class Remediation:
         self._holder = holder
         self._windows = policy.windows.at(clock.speed)
         self._surroundings = Surroundings(reader=reader, store=store, clock=clock, windows=self._windows)
-        self._transaction = Transaction(reader, self._writer, store, clock)
+        making = self._making_type(reader, self._writer, store, clock)
+        self._transaction = Transaction(reader, self._writer, store, clock, making=making)
         self._admission = self._admission_type(
             store=store,
             surroundings=self._surroundings,
@@ -90,7 +97,12 @@ class Remediation:
         self._undo_by_hand = Undo(reader, GatedWriter(writer, store, clock), store, clock)
         self._undo_despite = Undo(reader, writer, store, clock)
         self._settling = Settling(reader, store, self._undo, clock)
-        self._verifier = Verifier(looking_through(reader, clock), clock, settle_seconds=settle_seconds)
+        self._verifier = Verifier(
+            looking_through(reader, clock),
+            clock,
+            settle_seconds=settle_seconds,
+            unblocking=Unblocking(reader, self._writer, store, clock),
+        )
 
     @property
     def policy(self) -> Policy:
@@ -106,7 +118,8 @@ class Remediation:
         set. Raises Busy or Unreachable when the API server is; FateUnknown when it cannot be told whether the patch
         landed.
         """
-        return await self._answered(self._guarded(incident, proposal, evidence, round_number))
+        beside = proposal.target.uid != incident.subject.uid
+        return await self._answered(self._guarded(incident, proposal, evidence, round_number), beside=beside)
 
     async def rehearse(
         self, incident: Incident, proposal: Proposal, evidence: Evidence, *, round_number: int
@@ -115,14 +128,21 @@ class Remediation:
 
         Raises as ``attempt`` does.
         """
-        return await self._answered(self._rehearsal(incident, proposal, evidence, round_number))
+        beside = proposal.target.uid != incident.subject.uid
+        return await self._answered(self._rehearsal(incident, proposal, evidence, round_number), beside=beside)
 
-    async def _answered(self, attempt: Awaitable[Attempt]) -> Attempt:
-        """What comes of an attempt, with its failures as rulings."""
+    async def _answered(self, attempt: Awaitable[Attempt], *, beside: bool) -> Attempt:
+        """What comes of an attempt, with its failures as rulings. ``beside``: its target is not the subject itself."""
         try:
             return await attempt
         except Unsealable as error:
-            return refusal("seal", Answer.REFUSE, str(error))
+            if not beside or isinstance(error, NotRead):
+                return refusal("seal", Answer.REFUSE, str(error))
+            # Another incident is about that very object, and may have mended it already: it is looked at anew.
+            until = self._clock.now() + timedelta(seconds=self._windows.switched)
+            return refusal("seal", Answer.DEFER, str(error), until)
+        except PutBack as error:
+            return refusal("apply", Answer.REFUSE, str(error))
         except NotApplied as error:
             return refusal("apply", Answer.DEFER, str(error))
         except WritesStopped as error:
@@ -135,6 +155,7 @@ class Remediation:
 
     async def _view(self, incident: Incident, proposal: Proposal, evidence: Evidence) -> View:
         live, replica_sets = await self._live(proposal)
+        read = as_read(evidence, proposal)
         view = View(
             policy=self._policy,
             windows=self._windows,
@@ -143,13 +164,13 @@ class Remediation:
             proposal=proposal,
             live=live,
             replica_sets=replica_sets,
-            read_generation=int(evidence.snapshot.workload["metadata"].get("generation", 0)),
-            manager=incident.subject.manager,
+            read_generation=int(read["metadata"].get("generation", 0)),
+            manager=managed_by(incident, live),
             sources=await self._surroundings.sources(live, proposal),
             earlier=tuple(await self._store.changes(incident.id)),
             known=await self._known(live),
             inverse=inverse_of(proposal),
-            never_ran=never_ran(evidence.snapshot),
+            never_ran=never_ran(evidence.snapshot, live),
             now=self._clock.now(),
         )
         return await self._admission.up_to_date(view, incident.subject.cluster)
@@ -172,7 +193,7 @@ class Remediation:
             return Attempt(verdict=verdict), None
         await self._pace.reached(incident.id, Step.DRY_RUN, said=f"the request: {verdict.answer}")
         change, answer = await self._rehearsed(incident, view, evidence, round_number)
-        shown = mask_leaves(change.diff, view.live, answer)
+        shown = mask_leaves(change.diff, stood(view.proposal, view.live), answer)
         await self._pace.reached(incident.id, Step.GUARD, said="\n".join(leaf.line for leaf in shown))
         verdict = on_difference(msgspec.structs.replace(view, answer=answer, diff=change.diff), verdict)
         return Attempt(verdict=verdict, diff=shown), change
@@ -199,9 +220,18 @@ class Remediation:
         """The change as it would be made, and the object as the server says it would become."""
         change_id, target = ChangeId(str(uuid.uuid4())), view.proposal.target
         deadline = self._deadline(view.live)
-        patch = seal(view.proposal, view.live, replica_sets=view.replica_sets, change=change_id, until=deadline)
-        answer = await self._writer.dry_run(target, patch, change=change_id)
-        diff = leaf_diff(view.live, answer)
+        if is_anew(view.proposal):
+            patch = sealed_anew(view.proposal, view.live, change=change_id, until=deadline)
+            made = anew(view.proposal, view.live, patch)
+            answer = await rehearsed_anew(self._writer, target, made, change_id)
+            diff = difference(view.proposal, view.live, answer)
+            inverse = Inverse(operations=())
+        else:
+            made = None
+            patch = seal(view.proposal, view.live, replica_sets=view.replica_sets, change=change_id, until=deadline)
+            answer = await self._writer.dry_run(target, patch, change=change_id)
+            diff = leaf_diff(view.live, answer)
+            inverse = invert(view.live, answer, diff)
         change = Change(
             id=change_id,
             incident=incident.id,
@@ -210,11 +240,12 @@ class Remediation:
             proposal=view.proposal,
             patch=patch,
             diff=diff,
-            inverse=msgspec.structs.replace(invert(view.live, answer, diff), kind=view.inverse),
+            inverse=msgspec.structs.replace(inverse, kind=view.inverse),
             digest=asked_digest(target.uid, patch, diff),
             baseline=self._baseline(view.earlier, evidence),
             prepared_at=self._clock.now(),
             deadline=deadline,
+            anew=made,
         )
         return change, answer
 
@@ -236,8 +267,11 @@ class Remediation:
 
         If it ends well it is verified, and so are the incident's earlier changes that stand below it.
         """
+        incident = await self._store.incident(change.incident)
+        elsewhere = incident is not None and incident.subject.uid != change.object.uid
+        seen = incident.subject.ref if incident is not None and elsewhere else change.object
         await self._pace.reached(change.incident, Step.VERIFY, said=f"change {change.id} stands on {change.target}")
-        verification = await self._verifier.verify(change)
+        verification = await self._verifier.verify(change, seen)
         if verification.result is Result.WELL:
             for other in await self._store.changes(change.incident):
                 if other.state in (ChangeState.APPLIED, ChangeState.KEPT):
@@ -249,17 +283,28 @@ class Remediation:
         log.info("change.judged", incident=change.incident, change=change.id, result=verification.result.value)
         return change, verification
 
-    async def look_up_sent(self, incident: Incident) -> None:
+    async def look_up_sent(self, incident: Incident) -> bool:
         """Decide the fate of changes that were sent and never answered for, as at a start (``recover``).
 
-        Whoever calls this holds the incident: nobody else is just making one. Raises FateUnknown while it cannot be.
+        Whoever calls this holds the incident: nobody else is just making one. Whether an object was put back for that,
+        so that it is another one now. Raises FateUnknown while it cannot be decided.
         """
+        put_back = False
         for change in await self._store.changes(incident.id):
             if change.state is ChangeState.PREPARED:  # the store refused to take down that it was sent: it was not
                 await self._store.save_change(change.advance(ChangeState.ABANDONED, ended_at=self._clock.now()))
             if change.state is ChangeState.SENT:
-                with suppress(NotApplied):
+                try:
                     await self._transaction.find_out(change, because="no answer came when it was sent")
+                except PutBack:
+                    put_back = True
+                except NotApplied:
+                    pass  # it never arrived, and that is written down
+            if change.state is ChangeState.UNDOING:
+                with suppress(UndoRefused):  # another object has its name by now
+                    await self._undo.undo(change)
+                put_back = True
+        return put_back
 
     async def undo(self, change: Change) -> Change:
         """Take one change back, as the program does by itself. Raises UndoRefused."""
@@ -282,11 +327,13 @@ class Remediation:
 
     async def _live(self, proposal: Proposal) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
         live = await self._reader.find(proposal.target)
+        if isinstance(proposal.action, Create):
+            if live is not None:
+                raise Unsealable(f"{proposal.target} is there by now")
+            return nothing_of(proposal.target), ()
         if live is None:
             raise Unsealable("the object is gone")
-        if proposal.target.kind != DEPLOYMENT.kind:
-            return live, ()
-        return live, tuple(await owned_replica_sets(self._reader, live))
+        return live, tuple(await revisions_of(self._reader, live))
 
     def _deadline(self, live: dict[str, Any]) -> datetime:
         """When verification ends at the latest: never further off than others believe, whatever the spec says."""

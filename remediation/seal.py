@@ -16,8 +16,8 @@ import jsonpointer
 
 from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, Inverse, LeafChange, Operation
 from incidents.objects import ChangeId, Manifest
-from incidents.patch import between, named_items, replacing
-from incidents.pointers import ABSENT, PathNotFound, parts_of, resolve, value_at
+from incidents.patch import between, edited, named_items, replacing
+from incidents.pointers import ABSENT, PathNotFound, item_of, parts_of, resolve, value_at
 from incidents.proposals import Proposal, RollBack, SetField
 from incidents.snapshot import template_digest, template_of
 
@@ -43,10 +43,10 @@ def seal(
     if isinstance(proposal.action, RollBack):
         writes = _roll_back(proposal.action, live, replica_sets)
     else:
-        writes = [operation for edit in proposal.action for operation in _set_field(edit, live)]
+        writes = [operation for edit in proposal.edits for operation in _set_field(edit, live)]
     if not writes:
         raise Unsealable("the object has these values already")
-    patch = (*_identity(live), *named_items(dict(live), writes), *writes, *_mark(live, change, until))
+    patch = (*_identity(live), *named_items(dict(live), writes), *writes, *mark(live, change, until))
     _rehearse(patch, live)
     return patch
 
@@ -91,14 +91,25 @@ def _differing_lists(one: Any, other: Any) -> bool:
 
 def _set_field(edit: SetField, live: Manifest) -> list[Operation]:
     try:
-        parts = resolve(live, edit.path)
+        parts, value = edited(live, edit.path, ABSENT if edit.value is None else edit.value)
+        found = _present(edit.path, live)
     except PathNotFound as error:
         raise Unsealable(str(error)) from error
-    found = value_at(live, parts)
     expected = ABSENT if edit.expected is None else edit.expected
     if found != expected:
         raise Unsealable(f"{edit.path} is not what the evidence said: it has been changed since")
-    return replacing(live, parts, ABSENT if edit.value is None else edit.value)
+    return replacing(live, parts, value)
+
+
+def _present(path: str, live: Manifest) -> Any:
+    """What stands at a field path; ABSENT for a named list item that is not there."""
+    item = item_of(live, path)
+    if item is None:
+        return value_at(live, resolve(live, path))
+    place, name = item
+    items = value_at(live, place)
+    found = [one for one in items if isinstance(one, dict) and one.get("name") == name] if items is not ABSENT else []
+    return found[0] if found else ABSENT
 
 
 def _roll_back(action: RollBack, live: Manifest, replica_sets: Sequence[Manifest]) -> list[Operation]:
@@ -114,7 +125,8 @@ def _identity(live: Manifest) -> list[Operation]:
     return [{"op": "test", "path": "/metadata/uid", "value": live["metadata"]["uid"]}]
 
 
-def _mark(live: Manifest, change: ChangeId, until: datetime) -> list[Operation]:
+def mark(live: Manifest, change: ChangeId, until: datetime) -> list[Operation]:
+    """Operations that have an object carry a change's id and the end of its verification."""
     found = value_at(live, ANNOTATIONS)
     marked = {
         **({} if found is ABSENT else found),

@@ -10,7 +10,7 @@ from evidence.snapshots import read_snapshot
 from incidents.changes import Change, ChangeState
 from incidents.health import steady
 from incidents.incident import Incident
-from incidents.objects import ChangeId
+from incidents.objects import NODE, ChangeId
 from remediation.undo import Undo, UndoRefused
 from tools.clock import Clock
 from tools.cluster.reader import Reader
@@ -40,11 +40,15 @@ class Settling:
         They stay if more replicas are ready than before the first of them, or if somebody else has changed the
         spec since. If one cannot be taken back, the rest wait for a person.
         """
-        standing = [change for change in await self._store.changes(incident.id) if change.stands]
+        changes = await self._store.changes(incident.id)
+        standing = [change for change in changes if change.stands]
+        incident = await self._store.incident(incident.id) or incident  # its subject may have been made anew since
+        if not standing and changes:
+            await self._undo.finish(changes[-1])  # a crash came between taking it back and what follows that
         undone: list[ChangeId] = []
         while standing and await self._undo.noticed(standing[-1]):
             undone.append(standing.pop().id)  # a crash came between taking it back and recording that
-        reason = await self._reason_to_keep(standing) if standing else ""
+        reason = await self._reason_to_keep(incident, standing) if standing else ""
         if reason:
             return await self._keep(standing, tuple(undone), reason)
         for change in reversed(standing):
@@ -57,13 +61,20 @@ class Settling:
             undone.append(change.id)
         return Settlement(undone=tuple(undone))
 
-    async def _reason_to_keep(self, standing: Sequence[Change]) -> str:
-        now = self._clock.now()
-        snapshot = await read_snapshot(self._reader, standing[-1].target, now=now)
+    async def _reason_to_keep(self, incident: Incident, standing: Sequence[Change]) -> str:
+        """The object says whether it is still ours; the subject, which may be another object, whether it helped."""
+        now, target = self._clock.now(), standing[-1].object
+        snapshot = await read_snapshot(self._reader, target, now=now)
         if snapshot is None:
             return "the object is gone"
         if standing[-1].overtaken(snapshot.workload):
             return "somebody else has changed the spec since"
+        if target.kind == NODE.kind:
+            return "a node that is cordoned stays so until somebody has seen to it"
+        if target.uid != incident.subject.uid:
+            snapshot = await read_snapshot(self._reader, incident.subject.ref, now=now)
+            if snapshot is None:
+                return ""
         ready = steady(snapshot, now, self._clock.speed)
         if ready > standing[0].baseline.ready:
             return f"{ready} replicas are ready, {standing[0].baseline.ready} were before"

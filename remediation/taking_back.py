@@ -13,7 +13,8 @@ import structlog
 
 from incidents.changes import Change, ChangeState
 from incidents.incident import Outcome, Status
-from remediation.transaction import NotApplied, Transaction
+from remediation.outcomes import NotApplied
+from remediation.transaction import Transaction
 from remediation.undo import Undo, UndoRefused
 from tools.clock import Clock
 from tools.store import Store
@@ -36,7 +37,7 @@ class TakingBack:
 
     async def take_back(self, change: Change, *, by: str) -> Change:
         """Take it back and hand its incident over. Raises UndoRefused and FateUnknown."""
-        key = f"uid/{change.target.uid}"
+        key = f"uid/{change.object.uid}"
         if not await self._store.acquire_lease(key, self._holder, seconds=LEASE_SECONDS):
             raise UndoRefused("another process is writing to the object just now; try again in a moment")
         try:
@@ -50,7 +51,7 @@ class TakingBack:
 
     async def _landed(self, change: Change) -> Change:
         """The change as it stands, once it is known that it reached the object."""
-        if change.state is ChangeState.SENT:
+        if change.state is ChangeState.SENT and change.anew is None:  # its way back begins with finding that out
             with suppress(NotApplied):
                 await self._transaction.find_out(change, because="a person wants it undone")
         present = await self._store.change(change.id) or change

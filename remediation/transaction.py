@@ -8,7 +8,6 @@ is believed only when the time has passed that the API server was given for it.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -17,33 +16,29 @@ from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState
 from incidents.pointers import value_at
 from incidents.snapshot import spec_digest
 from remediation.gate import Writes, WritesStopped
+from remediation.making import Making
+from remediation.outcomes import FateUnknown, NotApplied, is_refusal, still_on_its_way
 from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Unreachable
 from tools.cluster.reader import Reader
-from tools.cluster.writer import LANDING_SECONDS
 from tools.store import Store
 
-REQUEST_TIMEOUT = 408  # the one refusal after which nobody knows
+__all__ = ["FateUnknown", "NotApplied", "Transaction", "is_refusal", "still_on_its_way"]
 
 log = structlog.get_logger(__name__)
-
-
-class NotApplied(Exception):
-    """The change did not reach the object, and why. Nothing has been changed."""
-
-
-class FateUnknown(Unreachable):
-    """It cannot be found out now whether the change landed; it is looked up before anything else is done."""
 
 
 class Transaction:
     """Takes a change from prepared to applied."""
 
-    def __init__(self, reader: Reader, writer: Writes, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, reader: Reader, writer: Writes, store: Store, clock: Clock, *, making: Making | None = None
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._store = store
         self._clock = clock
+        self._making = making or Making(reader, writer, store, clock)
 
     async def apply(self, change: Change) -> Change:
         """Send a change that is recorded as prepared, once.
@@ -54,6 +49,8 @@ class Transaction:
         if not await self._store.save_change(sent):
             raise NotApplied("another process has given the change up before it was sent")
         await self._store.note(change.incident, "sent", change=change.id, target=str(change.target))
+        if sent.anew is not None:
+            return await self._making.make(sent)
         try:
             answer = await self._writer.apply(change.target, change.patch, change=change.id)
         except ClusterError as error:
@@ -73,8 +70,11 @@ class Transaction:
         """Decide the fate of a change that was sent: applied if the object carries its id.
 
         ``refused``: the server has said no, so that nothing is on its way any more. Raises NotApplied when the object
-        does not carry it, FateUnknown when the object cannot be read.
+        does not carry it, PutBack when it was deleted for it and is there again, FateUnknown when the object cannot be
+        read.
         """
+        if sent.anew is not None:
+            return await self._making.find_out(sent, because=because, refused=refused)
         live = await self._read(sent, because)
         wait = 0.0 if refused or _carries(live, sent) else still_on_its_way(sent.sent_at, self._clock.now())
         if wait > 0:
@@ -104,15 +104,3 @@ class Transaction:
 
 def _carries(live: dict[str, Any] | None, sent: Change) -> bool:
     return live is not None and value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == sent.id
-
-
-def is_refusal(error: ClusterError) -> bool:
-    """Whether the API server has said no, as against not having answered: what it refuses does not land later."""
-    return 400 <= error.code < 500 and error.code != REQUEST_TIMEOUT
-
-
-def still_on_its_way(sent_at: datetime | None, now: datetime) -> float:
-    """Real seconds for which a request sent then may still land. A clock that was set back does not make them more."""
-    if sent_at is None:
-        return LANDING_SECONDS
-    return min(LANDING_SECONDS, LANDING_SECONDS - (now - sent_at).total_seconds())

@@ -10,50 +10,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import structlog
 
-from evidence.redaction import MASK, mask_manifest
-from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, LeafChange, Operation
-from incidents.objects import ChangeId
+from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, Operation
+from incidents.objects import ChangeId, Manifest
 from incidents.patch import unmarked
-from incidents.pointers import ABSENT, parts_of, value_at
+from incidents.pointers import ABSENT, value_at
 from incidents.signals import clean
 from incidents.snapshot import spec_digest
 from remediation.gate import Writes, WritesStopped
-from remediation.transaction import is_refusal, still_on_its_way
+from remediation.outcomes import is_refusal, still_on_its_way
+from remediation.putting_back import PuttingBack
+from remediation.three_way import ThreeWay, UndoRefused, differences_since, leaf_value
+from remediation.unblocking import Unblocking
 from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Invalid, Unreachable
 from tools.cluster.reader import Reader
 from tools.store import Store
 
-_OFTEN_SECRET = ("/env/", "/args/", "/command/", "/annotations/")
+__all__ = ["ThreeWay", "Undo", "UndoRefused", "differences_since"]
 
 log = structlog.get_logger(__name__)
-
-
-class ThreeWay(msgspec.Struct, frozen=True, kw_only=True):
-    """One field that somebody else has changed since: what was there before, what the change set, what is there now.
-
-    None stands for absent. Values that may be secret are masked.
-    """
-
-    pointer: str
-    before: Any = None
-    set: Any = None
-    now: Any = None
-
-    def __str__(self) -> str:
-        return f"{self.pointer}: set {self.set!r}, there now {self.now!r}, before {self.before!r}"
-
-
-class UndoRefused(Exception):
-    """The change could not be taken back; ``differences`` are the fields somebody else has changed since."""
-
-    def __init__(self, message: str, differences: tuple[ThreeWay, ...] = ()) -> None:
-        super().__init__("; ".join([message, *map(str, differences)]))
-        self.message = message
-        self.differences = differences
 
 
 class Undo:
@@ -64,13 +41,28 @@ class Undo:
         self._writer = writer
         self._store = store
         self._clock = clock
+        self._putting_back = PuttingBack(reader, writer, store, clock)
+        self._unblocking = Unblocking(reader, writer, store, clock)
 
     async def undo(self, change: Change, *, by: str = "") -> Change:
         """Take one change back and record it, and who has asked for it, if that was a person.
 
-        Raises UndoRefused, with the three-way difference; Busy or Unreachable when it did not land for that, or
-        nobody can tell whether it has: then it is to be tried again.
+        A pod of it that a StatefulSet's controller would never replace is deleted then. Raises UndoRefused, with the
+        three-way difference; Busy or Unreachable when it did not land for that, or nobody can tell whether it has:
+        then it is to be tried again.
         """
+        undone = await self._taken_back(change, by)
+        await self.finish(undone)
+        return undone
+
+    async def finish(self, undone: Change) -> None:
+        """Delete the pod that a change has left behind; a crash may have come between that and taking it back."""
+        if undone.state is ChangeState.UNDONE:
+            await self._unblocking.after_undo(undone, lambda live: _is_back(undone, live))
+
+    async def _taken_back(self, change: Change, by: str) -> Change:
+        if change.anew is not None:
+            return await self._putting_back.take_back(change, by=by)
         live = await self._live(change)
         if _is_back(change, live):
             return await self._record(change, "already back", by)
@@ -106,14 +98,14 @@ class Undo:
 
     async def noticed(self, change: Change) -> bool:
         """Whether the change has been taken back already; recorded if so. False when that cannot be seen."""
-        if change.state is ChangeState.SENT:
-            return False  # an object without it may never have had it
+        if change.state is ChangeState.SENT or change.anew is not None:
+            return False  # an object without it may never have had it, or is another one
         try:
             if not _is_back(change, await self._live(change)):
                 return False
         except (UndoRefused, ClusterError):
             return False
-        await self._record(change, "already back", "")
+        await self.finish(await self._record(change, "already back", ""))
         return True
 
     async def spec(self, change: Change) -> str:
@@ -134,7 +126,7 @@ class Undo:
 
     async def _live(self, change: Change) -> dict[str, Any]:
         try:
-            live = await self._reader.find(change.target)
+            live = await self._reader.find(change.object)
         except (Busy, Unreachable):
             raise
         except ClusterError as error:
@@ -155,32 +147,11 @@ class Undo:
         return undone
 
 
-def _is_back(change: Change, live: dict[str, Any]) -> bool:
+def _is_back(change: Change, live: Manifest) -> bool:
     if value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == change.id:
         return False
     return _has_old_values(change, live)
 
 
-def _has_old_values(change: Change, live: dict[str, Any]) -> bool:
-    return all(_value(live, leaf.pointer) == leaf.before for leaf in change.diff)
-
-
-def differences_since(change: Change, live: dict[str, Any]) -> tuple[ThreeWay, ...]:
-    """The fields of the change that have not the value it set any more, masked."""
-    shown = mask_manifest(live)
-    return tuple(
-        _three_way(leaf, now, _value(shown, leaf.pointer))
-        for leaf in change.diff
-        if (now := _value(live, leaf.pointer)) != leaf.after
-    )
-
-
-def _three_way(leaf: LeafChange, now: Any, shown: Any) -> ThreeWay:
-    if any(place in leaf.pointer for place in _OFTEN_SECRET) or shown != now:
-        return ThreeWay(pointer=leaf.pointer, before=MASK, set=MASK, now=MASK)
-    return ThreeWay(pointer=leaf.pointer, before=leaf.before, set=leaf.after, now=now)
-
-
-def _value(live: dict[str, Any], pointer: str) -> Any:
-    found = value_at(live, parts_of(pointer))
-    return None if found is ABSENT else found
+def _has_old_values(change: Change, live: Manifest) -> bool:
+    return all(leaf_value(live, leaf.pointer) == leaf.before for leaf in change.diff)

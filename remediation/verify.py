@@ -18,9 +18,12 @@ from evidence.sight import Looking, Sight
 from incidents.changes import Change
 from incidents.health import Health, State, assess, pod_findings, restarts, steady
 from incidents.incident import Result, Verification
+from incidents.objects import NODE, ObjectRef
+from incidents.ordering import of_present_revision
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
 from remediation.guardrails.request import LONGEST_CLAIM
+from remediation.unblocking import Unblocking
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 
@@ -35,23 +38,28 @@ log = structlog.get_logger(__name__)
 class Verifier:
     """Watches one change until it can say what became of it; ``settle_seconds`` is how long well must last.
 
-    What is well at the deadline is still given its settle time: a deadline that passed while nobody looked says
-    nothing about the change.
+    ``unblocking``: what is done between two looks so that the change reaches the pods of a StatefulSet. What is well at
+    the deadline is still given its settle time: a deadline that passed while nobody looked says nothing about the
+    change.
     """
 
-    def __init__(self, look: Looking, clock: Clock, *, settle_seconds: float) -> None:
+    def __init__(
+        self, look: Looking, clock: Clock, *, settle_seconds: float, unblocking: Unblocking | None = None
+    ) -> None:
         self._look_at = look
+        self._unblocking = unblocking
         self._clock = clock
         self._settle_seconds = settle_seconds
 
-    async def verify(self, change: Change) -> Verification:
+    async def verify(self, change: Change, seen: ObjectRef | None = None) -> Verification:
         """The answer, by the change's own deadline at the latest, or a settle time after it for what is well.
 
-        A deadline further off than any of ours was set by a clock that was wrong.
+        ``seen``: the workload that the change is to mend, where it was made to another object. A deadline further off
+        than any of ours was set by a clock that was wrong.
         """
         latest = self._clock.now() + LONGEST_CLAIM
         change = msgspec.structs.replace(change, deadline=min(change.deadline, latest))
-        async with self._look_at(change.target) as sight:
+        async with self._look_at(seen or change.object) as sight:
             return await self._watch(change, sight)
 
     async def _watch(self, change: Change, sight: Sight) -> Verification:
@@ -73,6 +81,8 @@ class Verifier:
             answer = self._look(change, snapshot, now, quiet, began)
             if answer is not None:
                 return answer
+            if self._unblocking is not None and snapshot is not None:
+                await self._unblocking.step(change, snapshot)
             lasted = quiet.seconds(self._clock.now()) * self._clock.speed
             await sight.changed(within_seconds=_pause(lasted, self._settle_seconds))
 
@@ -81,9 +91,11 @@ class Verifier:
     ) -> Verification | None:
         if snapshot is None:
             return _verdict(Result.CANNOT_TELL, "the object is gone")
-        if change.overtaken(snapshot.workload):
+        if snapshot.workload["metadata"]["uid"] == change.object.uid and change.overtaken(snapshot.workload):
             return _verdict(Result.CANNOT_TELL, "somebody else has changed the spec meanwhile", snapshot.ready)
         health = assess(snapshot, now, self._clock.speed)
+        if change.target.kind == NODE.kind and health.state is not State.WELL:
+            return _verdict(Result.BETTER, "nothing new is placed on the node; what ails it is for people to mend")
         lasted = quiet.lasted(snapshot, health, now) * self._clock.speed
         patient = change.proposal.ends in _COUNTED or lasted >= PATIENCE_SECONDS
         if patient and promised_symptom_is_back(change, snapshot, now, self._clock.speed):
@@ -132,13 +144,13 @@ def promised_symptom_is_back(change: Change, snapshot: Snapshot, now: datetime, 
     """Whether a pod of the present spec shows the symptom that the change promised to end."""
     return any(
         finding.symptom is change.proposal.ends
-        for pod in snapshot.current_pods
+        for pod in of_present_revision(snapshot)
         for finding in pod_findings(pod, now, speed)
     )
 
 
 def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float) -> bool:
-    return any(True for pod in snapshot.current_pods for _ in pod_findings(pod, now, speed))
+    return any(True for pod in of_present_revision(snapshot) for _ in pod_findings(pod, now, speed))
 
 
 def _failing_again(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
@@ -154,7 +166,7 @@ def _at_the_end(change: Change, snapshot: Snapshot, health: Health, now: datetim
     gained = steady(snapshot, now, speed) - change.baseline.ready
     if gained > 0:
         return _verdict(Result.BETTER, f"{gained} more ready than before, but {_first(health)}", health.ready)
-    rolled_out = bool(snapshot.current_pods)
+    rolled_out = bool(of_present_revision(snapshot))
     still_there = promised_symptom_is_back(change, snapshot, now, speed) or any(
         finding.symptom is change.proposal.ends and not finding.pod for finding in health.findings
     )

@@ -87,6 +87,10 @@ class Grace:
         await self._healed(incident, snapshot, health, changes)
         return Advice.CLOSED
 
+    async def explained(self, incident: Incident) -> bool:
+        """Whether what a run has found out names a cause that is worked on by itself. Raises ClusterError."""
+        return await self._tracing.blamed(incident)
+
     async def _healed(self, incident: Incident, snapshot: Snapshot, health: Health, changes: Sequence[Change]) -> None:
         if incident.subject.is_workload:
             await self._store.record_good(incident.subject, template_digest(pod_template(snapshot.workload)))

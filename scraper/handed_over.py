@@ -16,15 +16,16 @@ import msgspec
 import structlog
 
 from evidence.effects import explained_by
-from evidence.foundations import foundations_digest
+from evidence.foundations import foundations_digests
 from evidence.snapshots import read_incident
 from incidents.causes import may_be_explained_by, with_effects
 from incidents.decisions import RequestState
+from incidents.foundations import as_digests, as_text
 from incidents.health import Health, State, assess
 from incidents.incident import Incident, Outcome, Status
 from incidents.objects import ClusterId
 from incidents.signals import Signal, Source
-from incidents.snapshot import Snapshot, spec_digest
+from incidents.snapshot import Snapshot, is_ready, spec_digest
 from scraper.lasting import WellSince
 from scraper.turns import Sight, Turns
 from tools.clock import Clock
@@ -34,6 +35,7 @@ from tools.notify.contract import Notice, Section
 from tools.notify.outbox import Outbox
 from tools.store import Store
 
+RECOVERY_SECONDS = 300.0  # after its cause: the kubelet starts what has crashed again after five minutes at the latest
 REMINDER_SECONDS = 86_400.0  # between two reminders of one incident
 REVIEWED = 10_000  # incidents, the newest: more than that a person will not have
 
@@ -100,6 +102,8 @@ class HandedOver:
     async def _review(self, incident: Incident) -> Incident | None:
         snapshot = await read_incident(self._reader, incident, now=self._clock.now())
         if snapshot is None:
+            if any(change.between for change in await self._store.changes(incident.id)):
+                return await self._reopen(incident, f"{incident.subject} was deleted to be made anew, and is not there")
             await self._close(incident, f"{incident.subject} is gone")
             return None
         explained = [one.subject for one in await explained_by(self._store, incident)]
@@ -116,10 +120,13 @@ class HandedOver:
             await self._save(incident, spec=spec_digest(snapshot.workload))
         if incident.caused_by is not None:
             cause = await self._store.incident(incident.caused_by)
-            if cause is None or cause.status is Status.CLOSED:
+            if cause is None:
                 return await self._reopen(incident, "what explained it is over, and it still fails")
             if health.state is State.FAILING and not may_be_explained_by(cause.subject, snapshot, health):
                 return await self._reopen(incident, f"{cause.subject} does not explain what fails now")
+            if cause.status is Status.CLOSED:
+                over = "what explained it is over, and it still fails"
+                return None if self._recovers(cause, snapshot, health) else await self._reopen(incident, over)
         changed = await self._changed(incident, snapshot, health)
         if not changed or health.state is not State.FAILING:
             await self._remind(incident)
@@ -128,17 +135,28 @@ class HandedOver:
             return await self._reopen(incident, changed)
         return await self._follow(incident, changed)
 
+    def _recovers(self, cause: Incident, snapshot: Snapshot, health: Health) -> bool:
+        """Whether what a cause has broken comes back by itself, or may still do so, now that the cause is over.
+
+        That its pods have crashed within the kubelet's memory says nothing of them while all are Ready.
+        """
+        pods = snapshot.live_pods
+        back = bool(health.desired) and len(pods) >= health.desired and all(map(is_ready, pods))
+        since = cause.ended_at or cause.opened_at
+        return back or self._clock.now() < since + timedelta(seconds=RECOVERY_SECONDS / self._clock.speed)
+
     # --- what has changed
 
     async def _changed(self, incident: Incident, snapshot: Snapshot, health: Health) -> str:
         """What somebody has changed since a person was told; empty if nothing, or if that is not known."""
         if incident.spec and spec_digest(snapshot.workload) != incident.spec:
             return f"somebody has changed {incident.subject}"
-        digest = await foundations_digest(self._reader, snapshot, health)
-        if not incident.rests_on:
-            await self._save(incident, rests_on=digest)
-        elif digest != incident.rests_on:
+        known = as_digests(incident.rests_on)  # which objects are looked at varies with the last signal
+        found = await foundations_digests(self._reader, snapshot, health)
+        if any(known.get(name, digest) != digest for name, digest in found.items()):
             return f"somebody has changed what {incident.subject} rests on"
+        if (kept := as_text({**found, **known})) != incident.rests_on:
+            await self._save(incident, rests_on=kept)
         return ""
 
     # --- what is done about it
@@ -216,7 +234,8 @@ class HandedOver:
                 incident=incident.id,
             )
             await self._store.enqueue(notice)  # first: a crash in between repeats this look, and the key is one
-        outcome = incident.outcome or Outcome.SUPPRESSED  # one that waited for an answer has healed without it
+        told = incident.caused_by is None  # what its cause explained, and what waited for an answer, healed by itself
+        outcome = incident.outcome if told and incident.outcome is not None else Outcome.SUPPRESSED
         await self._save(incident, status=Status.CLOSED, outcome=outcome, ended_at=self._clock.now())
         await self._store.note(incident.id, "closed", because=summary)
         log.info("incident.closed", incident=incident.id, subject=str(incident.subject), because=summary)

@@ -16,13 +16,15 @@ import structlog
 
 from evidence.snapshots import read_snapshot
 from incidents.health import State, assess, ended_at
-from incidents.object_health import job_end
+from incidents.object_health import backends_of, job_end, taken_up
 from incidents.objects import (
     AUTOSCALER,
     CLAIM,
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
+    INGRESS,
+    INGRESS_CLASS,
     JOB,
     NODE,
     POD,
@@ -72,6 +74,7 @@ class Look:
         self._looked_at = looked_at
         self._jobs: dict[str, list[Object]] = {}
         self._classes: dict[str, Object] | None = None
+        self._services: set[tuple[str, str]] = set()
         self._close_looks = 0
         self.picture = Picture(self._now, parts.clock.speed)
         self.deployments: set[str] = set()
@@ -99,7 +102,9 @@ class Look:
         if not self.unread & _SERVED:  # a workload that could not be read may be what a Service is there for
             async for service in self._each(SERVICE):
                 with self._for_itself(SERVICE):
+                    self._services.add((service["metadata"]["namespace"], service["metadata"]["name"]))
                     await self._service(service)
+            await self._ingresses()
         async for claim in self._each(CLAIM):
             with self._for_itself(CLAIM):
                 await self._claim(claim)
@@ -210,6 +215,27 @@ class Look:
         selector = service.get("spec", {}).get("selector")
         if selector and not self.picture.selected(service["metadata"]["namespace"], selector):
             await self._raising.judge(Snapshot(workload=service, read_at=self._now))
+
+    async def _ingresses(self) -> None:
+        """Those that name a Service or a class that is not there; what may be on its way out is looked up first."""
+        if SERVICE.kind in self.unread:
+            return
+        found = [ingress async for ingress in self._each(INGRESS)]
+        unclaimed = {
+            str((one.get("spec") or {}).get("ingressClassName") or "") for one in found if not taken_up(one)
+        } - {""}
+        classes = set(unclaimed)
+        if unclaimed and not self._parts.policy.namespaces:
+            classes = {item["metadata"]["name"] async for item in self._each(INGRESS_CLASS)}
+            classes |= unclaimed if INGRESS_CLASS.kind in self.unread else set()
+        for ingress in found:
+            with self._for_itself(INGRESS):
+                namespace, spec = ingress["metadata"]["namespace"], ingress.get("spec") or {}
+                lost = [name for name in backends_of(ingress) if (namespace, name) not in self._services]
+                if lost or ((wanted := spec.get("ingressClassName")) and wanted in unclaimed - classes):
+                    read = await read_snapshot(self._parts.reader, reference(ingress), now=self._now)
+                    if read is not None:
+                        await self._raising.judge(read)
 
     async def _claim(self, claim: Object) -> None:
         if claim.get("status", {}).get("phase") == "Bound":

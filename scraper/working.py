@@ -82,13 +82,18 @@ class Workers:
             if advice is Advice.WAIT:
                 self.queue_up(incident, delay_seconds=RECHECK_SECONDS)
             elif advice is Advice.WORK:
-                self._parked(await self._runner.run(incident))
+                await self._after(await self._runner.run(incident))
         except ODD_OBJECT as error:
             log.exception("incident.odd", incident=incident.id, because=f"{type(error).__name__}: {error}")
             self.queue_up(incident, delay_seconds=ODD_SECONDS)
         except (ClusterError, InFlight, TryLater, StoreError) as error:
             log.warning("incident.postponed", incident=incident.id, because=str(error))
             self.queue_up(incident, delay_seconds=RETRY_SECONDS)
+
+    async def _after(self, incident: Incident) -> None:
+        """What is waited for may be another's trouble: it is put under that before anybody is told of it."""
+        if incident.status is Status.OPEN and not (incident.waited_out and await self._grace.explained(incident)):
+            self._parked(incident)
 
     def _parked(self, incident: Incident) -> bool:
         """Whether it is deferred; it is taken up again by itself when that has passed."""

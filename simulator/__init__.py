@@ -13,7 +13,8 @@ What it does not do:
   uid; users' tokens do not expire; no TLS;
 - faults delay requests, cut connections and answers; they do not slow single bytes, reorder, or lose what has been
   stored;
-- admission webhooks and admission policies are stored and never asked; pod security judges by the newest version of a
+- admission policies are stored and never asked, webhooks neither: a write that one would be asked about is only refused
+  while its Service is not there or has nobody behind it; pod security judges by the newest version of a
   policy; quotas count without `status` having to be filled first;
 - custom resources: rules in CEL and conversion webhooks are not run (a definition with rules is answered with a
   warning); a status is written at once where the real server takes a moment;

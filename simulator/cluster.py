@@ -55,15 +55,25 @@ class EmbeddedCluster:
 
     `speed` divides every wait of the cluster (timestamps stay real), `seed` makes its choices repeatable, `port`
     0 takes a free one. With `rbac` a user may do what roles allow (admin is in system:masters), else everything.
-    One instance is started once.
+    `catalogue` says which images there are, None: those that ship. One instance is started once.
     """
 
-    def __init__(self, *, nodes: int = 3, speed: float = 1.0, seed: int = 0, port: int = 0, rbac: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        nodes: int = 3,
+        speed: float = 1.0,
+        seed: int = 0,
+        port: int = 0,
+        rbac: bool = False,
+        catalogue: Catalogue | None = None,
+    ) -> None:
         """Raises ValueError for a speed that is not positive or a negative number of nodes."""
         if nodes < 0:
             raise ValueError(f"nodes must be 0 or more, not {nodes}")
         self._clock = SimClock(speed)
         self._nodes = nodes
+        self._catalogue = catalogue
         self._seed = seed
         self._api = ApiServer(port=port, seed=seed, rbac=rbac)
         self._rbac = rbac
@@ -198,7 +208,7 @@ class EmbeddedCluster:
 
     async def _run(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        catalogue = load_catalogue()
+        catalogue = self._catalogue or load_catalogue()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._api)
             self._registry = await stack.enter_async_context(_serving(registry_app(catalogue)))

@@ -1,10 +1,11 @@
-"""What a scenario may say about an object: it is there, a field has a value, a Deployment is available. Pure."""
+"""What a scenario may say about an object: it is there, a field has a value, a workload is available. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.quantities import to_bytes
 from simulator.scenario_kinds import KINDS
 
 Manifest = dict[str, Any]
@@ -12,14 +13,20 @@ Manifest = dict[str, Any]
 _MISSING = object()
 _SORTS = {
     "exists": {"kind", "name"},
-    "available": {"name", "replicas", "image"},
-    "field": {"kind", "name", "path", "equals", "matches", "original"},
+    "available": {"kind", "name", "replicas", "image"},
+    "field": {"kind", "name", "path", "equals", "matches", "original", "between"},
 }
+_VALUES = {"equals", "matches", "original", "between"}
+_REPLICAS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+_COUNTS = {"DaemonSet": ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady", "numberAvailable")}
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """One expectation about one object; ``sort`` says which of the rest is meant."""
+    """One expectation about one object; ``sort`` says which of the rest is meant.
+
+    ``between`` are two sizes, as quantities; both are still right.
+    """
 
     sort: str
     kind: str
@@ -30,6 +37,7 @@ class Expectation:
     equals: Any = _MISSING
     matches: str = ""
     original: bool = False
+    between: tuple[str, ...] = ()
 
 
 def parse_expectations(raw: Any, where: str) -> tuple[Expectation, ...]:
@@ -51,8 +59,10 @@ def _parse(item: Any, where: str) -> Expectation:
         raise ValueError(f"{where}: kind {kind!r} is not known; use one of {', '.join(sorted(KINDS))}")
     if "name" not in fields:
         raise ValueError(f"{where}: name is missing; add the object's name")
-    if sort == "field" and ("path" not in fields or not fields.keys() & {"equals", "matches", "original"}):
-        raise ValueError(f"{where}: a field needs a path, and one of equals, matches, original")
+    if sort == "field" and ("path" not in fields or not fields.keys() & _VALUES):
+        raise ValueError(f"{where}: a field needs a path, and one of equals, matches, original, between")
+    if "between" in fields:
+        fields = fields | {"between": tuple(map(str, fields["between"]))}
     return Expectation(sort=sort, kind=kind, **{key: value for key, value in fields.items() if key != "kind"})
 
 
@@ -75,7 +85,7 @@ def _unavailable(expectation: Expectation, live: Mapping[str, Any], what: str) -
         problems.append(f"{what}: its controller has not seen the last change yet")
     problems += [
         f"{what}: {field} is {status.get(field, 0)}, not {wanted}"
-        for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        for field in _COUNTS.get(expectation.kind, _REPLICAS)
         if status.get(field, 0) != wanted
     ]
     images = [item["image"] for item in live["spec"]["template"]["spec"]["containers"]]
@@ -101,6 +111,11 @@ def _field_problem(
     elif expectation.matches:
         found = isinstance(value, str) and re.fullmatch(expectation.matches, value)
         return [] if found else [f"{what}: {expectation.path} is {_shown(value)}, not {expectation.matches}"]
+    elif expectation.between:
+        least, most = map(to_bytes, expectation.between)
+        if isinstance(value, str) and least <= to_bytes(value) <= most:
+            return []
+        return [f"{what}: {expectation.path} is {_shown(value)}, not between {' and '.join(expectation.between)}"]
     else:
         wanted = expectation.equals
     if value == wanted:

@@ -17,11 +17,16 @@ def escape(segment: str) -> str:
 
 
 def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:
-    """The pointers of every leaf that differs, was added or was removed."""
+    """The pointers of every leaf that differs, was added or was removed.
+
+    Items without names are compared in their order while there are as many as before.
+    """
     if isinstance(before, list) and isinstance(after, list):
         named = _named(before), _named(after)
         if named[0] is not None and named[1] is not None:
             before, after = named
+        elif len(before) == len(after) and all(isinstance(item, Mapping) for item in (*before, *after)):
+            before, after = ({str(place): item for place, item in enumerate(each)} for each in (before, after))
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys()):
             here = f"{pointer}/{escape(str(key))}"

@@ -62,8 +62,23 @@ class Target:
 def writes_of(requests: Iterable[Request]) -> Iterator[tuple[Target, Request]]:
     """Every request that the server accepted and that may have changed something."""
     for request in requests:
-        if request.verb in _WRITES and request.code < 400 and not request.dry_run:
+        if request.verb in _WRITES and request.code < 400 and not is_rehearsal(request):
             yield target_of(request), request
+
+
+def is_rehearsal(request: Request) -> bool:
+    """Whether the server kept nothing of it.
+
+    A deletion with a body is told by that alone (DeleteResource in apiserver's handlers/delete.go): a dry run that only
+    its query asks for is a deletion.
+    """
+    if request.verb != "delete" or not request.body:
+        return request.dry_run
+    try:
+        options = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(options, Mapping) and options.get("dryRun") == ["All"]
 
 
 def target_of(request: Request) -> Target:

@@ -2,8 +2,10 @@
 
 A scenario is one YAML file with a namespace of its own. It is set up and checked through the API alone, so the
 same file serves the embedded cluster and a real one. What a repair may change (``allow``) is for the judge;
-what should become of it (``expected``) is data that nothing here looks into; ``shows`` are the events by which
-one knows that it is broken in the way that is meant, ``sometimes`` the Warnings that depend on who was first.
+what should become of it (``expected``) is what a good engineer would do, whoever is being looked at; where the
+program is not that far, ``gap`` says what it lacks, and ``untold`` why a person is not told the cause. ``shows`` are
+the events by which one knows that it is broken in the way that is meant, ``sometimes`` the Warnings that depend on who
+was first. ``slips`` and ``images`` are for the variants.
 """
 
 import asyncio
@@ -21,9 +23,23 @@ from simulator.resources import EVENTS, NAMESPACES, SERVICE_ACCOUNTS
 from simulator.scenario_kinds import KINDS
 
 _FOLDER = Path(__file__).resolve().parent / "scenarios"
-_OPTIONAL = {"break", "expected", "allow", "shows", "sometimes", "demo", "embedded_only"}
+_OPTIONAL = {
+    "break",
+    "expected",
+    "allow",
+    "shows",
+    "sometimes",
+    "demo",
+    "embedded_only",
+    "slips",
+    "images",
+    "gap",
+    "untold",
+}
 _REQUIRED = {"name", "family", "title", "namespace", "setup", "settled", "check"}
 _FIELDS = _REQUIRED | _OPTIONAL
+_EXPECTED = {"outcome", "also", "because", "family", "cause", "workloads_well"}
+_YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C where PyYAML has it
 _ACCOUNT_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
 
@@ -61,8 +77,9 @@ class Sometimes:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a repair may do to one object: change these JSON pointers (``*`` is any one segment), or delete it.
+    """What a repair may do to one object: change these JSON pointers (``*`` is any one segment), delete it, create it.
 
+    Both together are to recreate it: then it has to be there at the end, and differ in nothing but these pointers.
     ``name`` may end in ``*``, for pods.
     """
 
@@ -70,6 +87,7 @@ class Allowance:
     name: str
     paths: tuple[str, ...] = ()
     delete: bool = False
+    create: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,8 @@ class Scenario:
     """One scenario, as its file states it.
 
     ``demo``: it belongs to the short demonstration; ``embedded_only``: why it cannot run on a real control plane
-    without a cloud or a network, empty if it can.
+    without a cloud or a network, empty if it can. ``gap``: what keeps the program from ending it as expected,
+    ``untold``: what keeps it from naming the cause to a person; empty where it does.
     """
 
     name: str
@@ -94,18 +113,25 @@ class Scenario:
     sometimes: tuple[Sometimes, ...] = ()
     demo: bool = False
     embedded_only: str = ""
+    gap: str = ""
+    untold: str = ""
 
 
 @lru_cache(maxsize=1)
 def load_scenarios() -> list[Scenario]:
     """Every scenario that ships, in the order of their files' names; raises ``ScenarioError``."""
-    scenarios = [read_scenario(path) for path in sorted(_FOLDER.glob("*.yaml"))]
+    scenarios = [parse_scenario(raw, name) for name, raw in scenario_documents().items()]
     for field_name in ("name", "namespace"):
         values = [getattr(item, field_name) for item in scenarios]
         twice = {value for value in values if values.count(value) > 1}
         if twice:
             raise ScenarioError(f"{field_name} {min(twice)!r} is used by two scenarios; each needs its own")
     return scenarios
+
+
+def reached_scenarios() -> list[Scenario]:
+    """Those that end as expected: without a gap."""
+    return [item for item in load_scenarios() if not item.gap]
 
 
 def demo_scenarios() -> list[Scenario]:
@@ -121,23 +147,44 @@ def load_scenario(name: str) -> Scenario:
     return known[name]
 
 
+@lru_cache(maxsize=1)
+def scenario_documents() -> Mapping[str, Mapping[str, Any]]:
+    """What the files say, by the scenarios' names; nothing but the name is checked. Raises ``ScenarioError``."""
+    documents: dict[str, Mapping[str, Any]] = {}
+    for path in sorted(_FOLDER.glob("*.yaml")):
+        raw = _read(path)
+        if raw.get("name") != path.stem:
+            raise ScenarioError(f"{path.name}: field 'name' is {raw.get('name')!r}; use the file's own, {path.stem!r}")
+        documents[path.stem] = raw
+    return documents
+
+
 def read_scenario(path: Path) -> Scenario:
     """Read one file strictly; raises ``ScenarioError``."""
+    return parse_scenario(_read(path), path.name)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_YAML)  # noqa: S506 - both are safe loaders
     except (OSError, yaml.YAMLError) as error:
         raise ScenarioError(f"{path.name}: cannot be read: {error}") from error
     if not isinstance(raw, dict):
         raise ScenarioError(f"{path.name}: the top level must be a mapping with {', '.join(sorted(_FIELDS))}")
+    return raw
+
+
+def parse_scenario(raw: Mapping[str, Any], where: str) -> Scenario:
+    """A scenario from what a file says, strictly; ``where`` is for the errors. Raises ``ScenarioError``."""
     for name in sorted(_REQUIRED - raw.keys()):
-        raise ScenarioError(f"{path.name}: field {name!r} is missing; add it")
+        raise ScenarioError(f"{where}: field {name!r} is missing; add it")
     for name in sorted(raw.keys() - _FIELDS):
-        raise ScenarioError(f"{path.name}: unknown field {name!r}; known are {', '.join(sorted(_FIELDS))}")
+        raise ScenarioError(f"{where}: unknown field {name!r}; known are {', '.join(sorted(_FIELDS))}")
     try:
         return _scenario(raw)
     except (KeyError, TypeError, ValueError) as error:
         what = f"field {error} is missing in an entry" if isinstance(error, KeyError) else str(error)
-        raise ScenarioError(f"{path.name}: {what}") from error
+        raise ScenarioError(f"{where}: {what}") from error
 
 
 def _scenario(raw: Mapping[str, Any]) -> Scenario:
@@ -153,14 +200,27 @@ def _scenario(raw: Mapping[str, Any]) -> Scenario:
         breaks=tuple(_break(item, namespace) for item in raw.get("break") or ()),
         check=parse_expectations(raw["check"], "check"),
         allow=tuple(_allowance(item) for item in raw.get("allow") or ()),
-        expected=raw.get("expected") or {},
+        expected=_expected(raw.get("expected") or {}),
         shows=tuple(
             Sign(_kind(item["kind"]), item["reason"], item.get("contains", "")) for item in raw.get("shows") or ()
         ),
         sometimes=tuple(Sometimes(item["reason"], item["because"]) for item in raw.get("sometimes") or ()),
         demo=bool(raw.get("demo", False)),
         embedded_only=str(raw.get("embedded_only", "")),
+        gap=str(raw.get("gap", "")),
+        untold=str(raw.get("untold", "")),
     )
+
+
+def _expected(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``outcome``, one more that is as good (``also``, ``because``), and what a hand-over has to say: its ``family``
+    where that is not the scenario's, and its ``cause``, a list of words, or of lists of which one word is enough.
+    ``workloads_well``: what is handed over is no trouble of a workload."""
+    for name in raw.keys() - _EXPECTED:
+        raise ValueError(f"expected: unknown field {name!r}; known are {', '.join(sorted(_EXPECTED))}")
+    if not isinstance(raw.get("cause", []), list):
+        raise ValueError("expected: cause must be a list of words, or of lists of words")
+    return raw
 
 
 def _placed(manifest: Any, namespace: str) -> Manifest:
@@ -195,7 +255,8 @@ def _allowance(item: Mapping[str, Any]) -> Allowance:
     for path in paths:
         if not path.startswith("/"):
             raise ValueError(f"allow: path {path!r} must be a JSON pointer that starts with '/'")
-    return Allowance(_kind(item["kind"]), item["name"], paths, bool(item.get("delete", False)))
+    may = {word: bool(item.get(word, False)) for word in ("delete", "create")}
+    return Allowance(_kind(item["kind"]), item["name"], paths, **may)
 
 
 def _kind(kind: str) -> str:
@@ -234,7 +295,7 @@ async def apply_break(client: ApiClient, scenario: Scenario) -> None:
             KINDS[step.kind],
             step.name,
             step.patch,
-            scenario.namespace,
+            scenario.namespace if KINDS[step.kind].namespaced else None,
             content_type=STRATEGIC_MERGE_PATCH,
         )
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from incidents.changes import Baseline, Change, Inverse
-from incidents.evidence import EventLine, Evidence, Revision
+from incidents.evidence import EventLine, Evidence, LogExcerpt, Revision
 from incidents.health import assess
 from incidents.objects import ChangeId, ClusterId, IncidentId, ObjectRef, Uid, reference
 from incidents.proposals import Proposal, Risk, RollBack, SetField
@@ -215,10 +215,17 @@ def evidence(
     *,
     seen_well: Iterable[int] = (),
     answers: Mapping[str, tuple[str, ...]] | None = None,
+    objects: Mapping[str, Sequence[Object]] | None = None,
     events: Iterable[str] = (),
+    unhealthy: Iterable[str] = (),
+    log: str = "",
     manager: str = "",
 ) -> Evidence:
-    """What the collector would make of a snapshot; ``seen_well`` are revision numbers."""
+    """What the collector would make of a snapshot; ``seen_well`` are revision numbers.
+
+    ``objects``: what has been listed, by kind. ``unhealthy``: what failing probes were answered.
+    """
+    listed = {kind: tuple(items) for kind, items in (objects or {}).items()}
     good = set(seen_well)
     return Evidence(
         subject=subject(taken.workload, manager=manager),
@@ -226,11 +233,14 @@ def evidence(
         health=assess(taken, NOW),
         present=template_digest(pod_template(taken.workload)),
         revisions=tuple(_revision(item, taken, good) for item in taken.replica_sets),
-        answers=dict(answers or {}),
+        answers={**(answers or {}), **{f"objects:{kind}": () for kind in listed}},
+        objects=listed,
         events=tuple(
-            EventLine(about="Pod/web-1", type="Warning", reason="Failed", message=text, count=1, last_seen=stamp())
-            for text in events
+            EventLine(about="Pod/web-1", type="Warning", reason=reason, message=text, count=1, last_seen=stamp())
+            for reason, texts in (("Failed", events), ("Unhealthy", unhealthy))
+            for text in texts
         ),
+        logs=(LogExcerpt(pod="web-1", container="web", previous=False, text=log),) if log else (),
         taken_at=NOW,
     )
 

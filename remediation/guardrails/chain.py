@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from incidents.policy import Ruling, Verdict
-from remediation.guardrails import difference, inverse, over_time, request, sources
+from remediation.guardrails import amounts, anew, difference, inverse, over_time, protection, request, sources
 from remediation.guardrails.view import View
 
 Guardrail = Callable[[View], Iterator[Ruling]]
@@ -30,15 +30,24 @@ REQUEST: tuple[Guardrail, ...] = (
     request.edited_since,
     request.foreign_change,
     inverse.way_back,
+    anew.made_anew,
+    anew.created,
     *OVER_TIME,
 )
 DIFFERENCE: tuple[Guardrail, ...] = (
     difference.something_happens,
     difference.pointers,
+    anew.as_asked,
     difference.rollback,
-    difference.memory,
+    amounts.amounts,
+    amounts.replicas,
+    amounts.probe_times,
     difference.image_repository,
     difference.nothing_weakened,
+    protection.security_kept,
+    protection.requests_kept,
+    protection.selector_kept,
+    protection.probes_ask_no_less,
     sources.put_back,
     sources.drift,
     over_time.same_field,

@@ -5,17 +5,19 @@ Webhooks and defaults are in that difference, and so is a rollback's whole templ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from incidents.images import ImageReferenceError, parse_image
-from incidents.objects import Manifest
-from incidents.patch import meaningful
-from incidents.pointers import matches, pointer, resolve
+from incidents.changes import LeafChange
+from incidents.images import ImageReference, ImageReferenceError, parse_image, respelled
+from incidents.objects import WORKLOADS, Manifest
+from incidents.patch import edited
+from incidents.pointers import ABSENT, matches, parts_of, pointer, value_at
 from incidents.policy import Answer, Ruling
-from incidents.proposals import RollBack
-from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
-from incidents.snapshot import template_digest
+from incidents.proposals import Create, Recreate, RollBack, SetField
+from incidents.quantities import UnreadableQuantity, parse_bytes
+from incidents.snapshot import pod_template, template_digest
+from playbooks.official_images import is_official, meant_by
 from remediation.guardrails.view import View
 
 
@@ -27,24 +29,57 @@ def something_happens(view: View) -> Iterator[Ruling]:
 
 def pointers(view: View) -> Iterator[Ruling]:
     """Every leaf that would differ is allowed for the kind, and was asked for."""
-    if isinstance(view.proposal.action, RollBack):
+    if isinstance(view.proposal.action, RollBack | Create):
         return
-    allowed = view.policy.allowed_pointers.get(view.proposal.target.kind, ())
-    asked = {pointer(resolve(view.live, edit.path)): edit.value for edit in view.proposal.action}
-    for place in asked:  # the difference leaves out what the server keeps by itself, an asker may not
-        if not any(matches(place, pattern) for pattern in allowed):
-            yield Ruling("pointers", Answer.REFUSE, f"{place} may not be changed")
+    free, asking = (patterns.get(view.proposal.target.kind, ()) for patterns in _patterns(view))
+    allowed = (*free, *asking)
+    asked = [_asked(view.live, edit) for edit in view.proposal.edits]
+    for place, _ in asked:  # the difference leaves out what the server keeps by itself, an asker may not
+        if not any(_allows(pattern, place) for pattern in allowed):
+            yield Ruling("pointers", Answer.REFUSE, f"{pointer(place)} may not be changed")
     for leaf in view.diff:
+        there = parts_of(leaf.pointer)
+        wanted = [value_at(value, there[len(place) :]) for place, value in asked if there[: len(place)] == place]
         if not any(matches(leaf.pointer, pattern) for pattern in allowed):
             yield Ruling("pointers", Answer.REFUSE, f"{leaf.pointer} may not be changed")
-        elif leaf.pointer not in asked:
+        elif not wanted:
             yield Ruling("pointers", Answer.REFUSE, f"{leaf.pointer} would change too, and nobody asked for it")
-        elif not _as_asked(leaf.after, asked[leaf.pointer]):
+        elif not (_as_asked(leaf.after, wanted[0]) or _filled_in(leaf, wanted[0])):
             yield Ruling("pointers", Answer.REFUSE, f"the server would store another value at {leaf.pointer}")
+        elif not any(matches(leaf.pointer, pattern) for pattern in free):
+            yield Ruling("pointers", Answer.NEEDS_APPROVAL, f"{leaf.pointer} is changed only when a person agrees")
+
+
+def _patterns(view: View) -> tuple[Mapping[str, tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
+    """What may be changed by kind, freely and with approval: more, where the object is made anew anyway."""
+    if isinstance(view.proposal.action, Recreate):
+        return view.policy.recreated_pointers, view.policy.recreated_with_approval
+    return view.policy.allowed_pointers, view.policy.approval_pointers
+
+
+def _asked(live: Manifest, edit: SetField) -> tuple[list[str], Any]:
+    """Where an edit leads and what it wants to stand there."""
+    place, value = edited(live, edit.path, ABSENT if edit.value is None else edit.value)
+    return [str(part) for part in place], value
+
+
+def _allows(pattern: str, place: Sequence[str]) -> bool:
+    """Whether a pattern allows a place, or what is below it: an edit may set a structure or a list as a whole."""
+    want = parts_of(pattern)
+    if len(place) >= len(want):
+        return matches(pointer(place), pattern)
+    return all(w in ("*", have) for w, have in zip(want, place, strict=False))
+
+
+def _filled_in(leaf: LeafChange, wanted: Any) -> bool:
+    """Whether the server adds a default within what was asked for: nothing stood there, and nothing else was wanted."""
+    return wanted is ABSENT and leaf.before is None
 
 
 def _as_asked(stored: Any, asked: Any) -> bool:
     """Whether the server's form of a value is the value that was asked for; it canonicalises quantities."""
+    if asked is ABSENT:
+        return stored is None
     if stored == asked:
         return True
     try:
@@ -67,29 +102,9 @@ def rollback(view: View) -> Iterator[Ruling]:
             yield Ruling("rollback", Answer.REFUSE, f"{leaf.pointer} would change too")
 
 
-def memory(view: View) -> Iterator[Ruling]:
-    """Memory goes up by a bounded factor of what it was before the incident, to a bounded number of bytes."""
-    if isinstance(view.proposal.action, RollBack):
-        return
-    bounds = view.policy.bounds
-    for leaf in view.diff:
-        if not leaf.pointer.endswith("/memory"):
-            continue
-        try:
-            old, new = parse_bytes(view.original(leaf.pointer, leaf.before)), parse_bytes(leaf.after)
-        except UnreadableQuantity as error:
-            yield Ruling("memory", Answer.REFUSE, f"{leaf.pointer}: {error}")
-            continue
-        if new < old:
-            yield Ruling("memory", Answer.REFUSE, f"{leaf.pointer} would go down")
-        if new > old * bounds.memory_factor:
-            yield Ruling("memory", Answer.REFUSE, f"{leaf.pointer} would be more than {bounds.memory_factor:g} times")
-        if new > bounds.memory_bytes:
-            yield Ruling("memory", Answer.REFUSE, f"{leaf.pointer} would exceed {format_bytes(bounds.memory_bytes)}")
-
-
 def image_repository(view: View) -> Iterator[Ruling]:
-    """An image comes from a repository that this workload uses or has used."""
+    """An image comes from a repository that this workload uses or has used; or from an official one whose name was
+    misspelt, or of that very name, spelled as it has to be."""
     if isinstance(view.proposal.action, RollBack):
         return
     for leaf in view.diff:
@@ -100,7 +115,7 @@ def image_repository(view: View) -> Iterator[Ruling]:
         except ImageReferenceError as error:
             yield Ruling("image-repository", Answer.REFUSE, str(error))
             continue
-        if (new.registry, new.repository) not in _repositories(view):
+        if (new.registry, new.repository) not in _repositories(view) and not _meant(leaf.before, new):
             yield Ruling("image-repository", Answer.REFUSE, f"this workload has never run an image of {new.name}")
 
 
@@ -120,7 +135,7 @@ def nothing_weakened(view: View) -> Iterator[Ruling]:
 
 
 def _guarded_fields(manifest: Manifest) -> set[str]:
-    spec = meaningful(manifest).get("spec", {}).get("template", {}).get("spec", {})
+    spec = pod_template(manifest).get("spec", {}) if manifest.get("kind") in WORKLOADS else {}
     fields = {"securityContext"} if spec.get("securityContext") else set()
     for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
         name = container.get("name")
@@ -139,6 +154,17 @@ def _repositories(view: View) -> set[tuple[str, str]]:
         for container in _containers(template)
         if (place := _repository(container.get("image"))) is not None
     }
+
+
+def _meant(before: object, new: ImageReference) -> bool:
+    """Whether what stood there is no name of an image and can only have been this one, or is a slip of an official
+    image's name and differs in nothing else."""
+    try:
+        old = parse_image(str(before))
+    except ImageReferenceError:
+        return respelled(str(before)) == new
+    same = (old.registry, old.tag, old.digest) == (new.registry, new.tag, new.digest)
+    return same and is_official(new) and meant_by(old) == new.repository.rpartition("/")[2]
 
 
 def _containers(template: Manifest) -> list[dict[str, Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from incidents.changes import InverseKind
-from incidents.objects import Manifest
+from incidents.objects import CLAIM, JOB, Manifest
 from incidents.policy import Answer, Ruling
-from incidents.proposals import Proposal, RollBack
+from incidents.proposals import Create, Proposal, Recreate, RollBack
 from incidents.snapshot import Snapshot
+from remediation.anew import holds
 from remediation.guardrails.view import View
 
 
@@ -17,6 +18,8 @@ def inverse_of(proposal: Proposal) -> InverseKind:
     match proposal.action:
         case RollBack() | tuple():  # fields of one object, and what stood there before is known
             return InverseKind.EXACT
+        case Recreate() | Create():  # another object, equal in all that its author wrote
+            return InverseKind.COMPENSATING
 
 
 def way_back(view: View) -> Iterator[Ruling]:
@@ -28,8 +31,19 @@ def way_back(view: View) -> Iterator[Ruling]:
             yield Ruling("inverse", Answer.NEEDS_APPROVAL, "it can be made up for, but not taken back exactly")
 
 
-def never_ran(snapshot: Snapshot) -> bool:
-    """Whether no container of the workload has ever been started, as its pods tell; without pods nobody knows."""
+def never_ran(snapshot: Snapshot, live: Manifest | None = None) -> bool:
+    """Whether no container of the workload has ever been started, as its pods tell; without pods nobody knows.
+
+    ``live``: the object to be changed, where it is not the workload itself: a claim never ran while it has no volume.
+    """
+    live = snapshot.workload if live is None else live
+    if live.get("kind") == CLAIM.kind:
+        return not holds(live)
+    if live["metadata"]["uid"] != snapshot.workload["metadata"]["uid"]:
+        return False
+    status = live.get("status") or {}
+    if live.get("kind") == JOB.kind and (status.get("failed") or status.get("succeeded")):
+        return False  # some of its pods may be gone by now
     return bool(snapshot.pods) and not any(_started(pod) for pod in snapshot.pods)
 
 

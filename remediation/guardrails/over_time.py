@@ -20,7 +20,7 @@ from incidents.decisions import SwitchName
 from incidents.policy import Answer, Ruling
 from remediation.guardrails.view import View
 
-_UNDER_WAY = frozenset({ChangeState.PREPARED, ChangeState.SENT, ChangeState.APPLIED})
+_UNDER_WAY = frozenset({ChangeState.PREPARED, ChangeState.SENT, ChangeState.APPLIED, ChangeState.UNDOING})
 
 
 def kill_switch(view: View) -> Iterator[Ruling]:
@@ -46,7 +46,7 @@ def _switched(view: View, name: SwitchName, rule: str, effect: str) -> Iterator[
 def cooldown(view: View) -> Iterator[Ruling]:
     """A subject is left alone for a while after the last change of another incident."""
     window, uid = view.windows.cooldown, view.proposal.target.uid
-    ends = [_last(change, view.now) for change in _of_others(view, window) if change.target.uid == uid]
+    ends = [_last(change, view.now) for change in _of_others(view, window) if change.concerns(uid)]
     yield from _until(view, "cool-down", max(ends, default=None), window, "it was changed only lately")
 
 
@@ -107,7 +107,7 @@ def same_field(view: View) -> Iterator[Ruling]:
     since = view.now - timedelta(seconds=view.windows.same_field)
     touched = {leaf.pointer for leaf in view.diff}
     for change in reversed(_of_others(view, view.windows.same_field)):
-        same_object = change.target.uid == view.proposal.target.uid
+        same_object = change.concerns(view.proposal.target.uid)
         if not _acting(view) or not same_object or _last(change, view.now) <= since:
             continue
         twice = sorted(touched & {leaf.pointer for leaf in change.diff})

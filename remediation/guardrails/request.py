@@ -59,8 +59,8 @@ def terminating(view: View) -> Iterator[Ruling]:
 
 
 def paused(view: View) -> Iterator[Ruling]:
-    """A paused rollout is somebody's decision; a change would not roll out."""
-    if view.live.get("spec", {}).get("paused"):
+    """A paused rollout is somebody's decision; a change would not roll out, but one that resumes it."""
+    if view.live.get("spec", {}).get("paused") and view.proposal.paths != {"/spec/paused"}:
         yield Ruling("paused", Answer.REFUSE, "the rollout is paused")
 
 

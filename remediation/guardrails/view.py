@@ -10,9 +10,10 @@ import msgspec
 
 from incidents.changes import Change, InverseKind, LeafChange
 from incidents.decisions import Switch
-from incidents.objects import ChangeId, IncidentId, Manifest
+from incidents.objects import WORKLOADS, ChangeId, IncidentId, Manifest
 from incidents.policy import Policy, Windows
 from incidents.proposals import Proposal
+from incidents.snapshot import pod_template
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,4 +70,5 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def templates(self) -> Sequence[Manifest]:
         """Pod templates this workload has or had: the present one and those of its revisions."""
-        return [self.live["spec"]["template"], *(item["spec"]["template"] for item in self.replica_sets)]
+        own = [pod_template(self.live)] if self.live.get("kind") in WORKLOADS else []
+        return [*own, *(item["spec"]["template"] for item in self.replica_sets)]

@@ -3,7 +3,7 @@
 NamespaceLifecycle, ServiceAccount, TaintNodesByCondition, Priority, LimitRanger, DefaultTolerationSeconds, PodSecurity,
 RuntimeClass and ResourceQuota of Kubernetes v1.36, and the allocation of service addresses. `admit_create` completes a
 new object before it is validated, `judge` has the last word after that, as mutating and validating admission do.
-Webhooks and admission policies are stored and not called.
+Admission policies are stored and not asked; of webhooks it is only said when nobody can be asked (`plugins/webhooks`).
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from simulator.apiserver import status_errors
 from simulator.apiserver.custom.definitions import rules_left_out
 from simulator.apiserver.kinds import (
     CUSTOM_RESOURCE_DEFINITION,
+    ENDPOINT_SLICE,
     NAMESPACE,
     NODE,
     POD,
@@ -24,7 +25,7 @@ from simulator.apiserver.kinds import (
 )
 from simulator.apiserver.names import generated
 from simulator.apiserver.objects import Object, items_at, metadata, name_of, namespace_of
-from simulator.apiserver.plugins import limit_ranges, pod_security, priorities, runtime_classes
+from simulator.apiserver.plugins import limit_ranges, pod_security, priorities, runtime_classes, webhooks
 from simulator.apiserver.plugins.quota_keeping import QuotaKeeper
 from simulator.apiserver.store import Store
 from simulator.apiserver.strategies import service as services
@@ -36,6 +37,7 @@ _TOKEN_SECONDS = 3607
 _ACCOUNT_ATTEMPTS = 10
 _ACCOUNT_WAIT_SECONDS = 0.1
 _NOT_READY = "node.kubernetes.io/not-ready"
+_WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")  # in the order in which they are asked
 _TAINTS = (_NOT_READY, "node.kubernetes.io/unreachable")
 
 
@@ -74,6 +76,7 @@ class Admission:
             return [f"the embedded server does not evaluate x-kubernetes-validations: {places}"] if places else []
         if not kind.namespaced:
             return []
+        self._ask_webhooks(kind, new, "CREATE" if old is None else "UPDATE")
         if kind.kind == "PersistentVolumeClaim" or (kind is POD and old is None):
             self._check_limits(kind, new)
         labels = self._labels_of(namespace_of(new))
@@ -85,6 +88,26 @@ class Admission:
         self._quotas.charge(kind, new, old, dry_run=dry_run)
         judged = kind.kind in pod_security.TEMPLATES and (old is None or kind is not POD)
         return list(pod_security.warnings(labels, kind.kind, new)) if judged else []
+
+    def _ask_webhooks(self, kind: Kind, new: Object, operation: str) -> None:
+        """Raises StatusError 500 where a webhook has to be asked and nobody can be."""
+        configurations = [
+            stored.body
+            for one in _WEBHOOKS
+            for stored in self._store.of(_known("admissionregistration.k8s.io", one)).all()
+        ]
+        if not configurations:
+            return
+        write = webhooks.Write(
+            kind.group, kind.version, kind.plural, operation,
+            namespace_labels=self._labels_of(namespace_of(new)), labels=metadata(new).get("labels") or {},
+        )  # fmt: skip
+        services_there, slices = (
+            [stored.body for stored in self._store.of(one).all()] for one in (SERVICE, ENDPOINT_SLICE)
+        )
+        why = webhooks.unanswered(write, configurations, services_there, slices)
+        if why is not None:
+            raise status_errors.internal(why)
 
     def _labels_of(self, namespace: str) -> dict[str, str]:
         found = self._store.of(NAMESPACE).get("", namespace)

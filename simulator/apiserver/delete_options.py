@@ -26,6 +26,7 @@ class DeleteOptions:
     def read(cls, body: Mapping[str, Any] | None, query: Mapping[str, str]) -> "DeleteOptions":
         """Raises StatusError 400 for what cannot be read, 422 for what makes no sense."""
         sent = dict(body or {})
+        query = {} if sent else query  # DeleteResource reads either, a dry run included
         if sent.get("kind", "DeleteOptions") != "DeleteOptions":
             version, kind = sent.get("apiVersion", ""), sent["kind"]
             text = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'

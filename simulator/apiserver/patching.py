@@ -4,8 +4,9 @@ Owns the content types and how each kind of failure is answered. JSON Patch foll
 real API server where it differs from Python's (evanphx/json-patch v4, as used by Kubernetes v1.36): `test` with value
 null passes where the last key is absent and its parent exists, `replace` sets a key that is absent, `copy` of one makes
 a null, an index below zero counts from the end, a value that is left out is null, what stands before the first slash of
-a path is not looked at, and the whole document can only be replaced or tested. Server-side apply is not a patch of
-this kind: see `apply`.
+a path is not looked at, and the whole document can only be replaced or tested. A string of a `test` is compared with
+the object's as both are spelled in JSON: one that Go's encoder would have spelled otherwise is never equal. Server-side
+apply is not a patch of this kind: see `apply`.
 """
 
 import re
@@ -26,6 +27,11 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
 ALL_ACCEPTED = (*ACCEPTED, "application/apply-patch+yaml")
 _MAXIMUM_OPERATIONS = 10_000
+_SPELLED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)|[&<>\u2028\u2029]")  # an escape, or what Go escapes
+_SHORT = {f"\\{mark}" for mark in '"\\bfnrt'}
+_LONG = {f"\\u{code:04x}" for code in (*range(0x20), *map(ord, "&<>\u2028\u2029")) if chr(code) not in "\b\f\n\r\t"}
+_SECOND_HALF = re.compile(r"\\u[dD][c-fC-F].{2}")  # of a pair of escapes; the first one is marked
+_OTHERWISE = "\ue000"  # marks a character that is spelled otherwise; of private use, so that nobody else says it
 _FROM_THE_END = re.compile(r"-[1-9]\d*")
 _ABSENT = object()
 
@@ -48,6 +54,7 @@ class Patch:
             raise self._undecodable(json_problem(body)) from error
         if content_type == JSON_PATCH:
             self._check_operations()
+            self._spelled: list[Any] = orjson.loads(_marked(body)) or []
         elif self.document is None and content_type == MERGE_PATCH:
             raise status_errors.bad_request("Invalid JSON Patch")
         elif self.document is None:
@@ -96,10 +103,10 @@ class Patch:
     def _apply_operations(self, original: Object) -> Object:
         document = copy_of(original)
         try:
-            for said in self.document:
+            for said, spelled in zip(self.document, self._spelled, strict=True):
                 operation = _fitted(document, said or {})
                 if operation.get("op") == "test":
-                    _test(document, operation)
+                    _test(document, operation, (spelled or {}).get("value"))
                 else:
                     document = jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
         except (jsonpatch.JsonPatchException, JsonPointerException, _CannotApply) as error:
@@ -176,7 +183,18 @@ def _counted(document: Any, path: str, *, one_more: bool) -> str:
     return JsonPointer.from_parts(parts).path
 
 
-def _test(document: Any, operation: dict[str, Any]) -> None:
+def _marked(body: bytes) -> str:
+    """The JSON with a mark before every character that Go's encoder would have spelled otherwise."""
+
+    def marked(found: re.Match[str]) -> str:
+        spelling = found[0]
+        as_it_should = spelling in _SHORT or spelling in _LONG or _SECOND_HALF.fullmatch(spelling)
+        return spelling if as_it_should else f"{_OTHERWISE}{spelling}"
+
+    return _SPELLED.sub(marked, body.decode())
+
+
+def _test(document: Any, operation: dict[str, Any], wanted: Any) -> None:
     parts = JsonPointer(operation["path"]).parts
     if not parts:
         found = document
@@ -189,7 +207,6 @@ def _test(document: Any, operation: dict[str, Any]) -> None:
         found = _step(parent, parts[-1])
         if found is _ABSENT and isinstance(parent, list):
             raise _CannotApply
-    wanted = operation.get("value")
     if found is _ABSENT or found is None:
         if wanted is not None:
             raise _CannotApply

@@ -29,11 +29,11 @@ def admit(pod: Object, node: NodeContext) -> Fate | None:
 
 def _pressure(pod: Object, node: NodeContext) -> Fate | None:
     """Under pressure only what is critical comes in; under memory pressure alone also what has requests."""
-    if not node.pressures or (pod["spec"].get("priority") or 0) >= 2_000_000_000:
+    if not node.conditions or (pod["spec"].get("priority") or 0) >= 2_000_000_000:
         return None
-    if node.pressures == {"MemoryPressure"} and any(_resources(item) for item in pod["spec"]["containers"]):
+    if node.conditions == {"MemoryPressure"} and any(_resources(item) for item in pod["spec"]["containers"]):
         return None
-    conditions = " ".join(sorted(node.pressures))
+    conditions = " ".join(sorted(node.conditions))
     return _rejected("Evicted", f"The node had condition: [{conditions}]. ")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from simulator.kubelet.image_reference import ImageReference
-from simulator.kubelet.programs import Answer, Busy, Exit, Needs, Program, Stop, Upstream
+from simulator.kubelet.programs import Answer, Busy, Exit, Heap, Needs, Program, Stop, Upstream
 
 __all__ = ["Answer", "Catalogue", "CatalogueError", "Exit", "Needs", "Program", "Registry", "Stop", "load_catalogue"]
 
@@ -27,10 +27,11 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry host: who may pull from it (nobody named: everybody), and how long it is away once first asked."""
+    """A registry host: who may pull from it (nobody named: all), how long it is away once asked, in what words."""
 
     users: Mapping[str, str] = field(default_factory=dict)
     outage_seconds: float = 0.0
+    outage_status: str = "503 Service Unavailable"
 
 
 class Catalogue:
@@ -67,12 +68,21 @@ class Catalogue:
 @lru_cache(maxsize=4)
 def load_catalogue(path: Path = _FILE) -> Catalogue:
     """Read a catalogue file; raises ``CatalogueError``."""
+    return catalogue_of(read_catalogue(path), path.name)
+
+
+def read_catalogue(path: Path = _FILE) -> Any:
+    """What a catalogue file says, unchecked; raises ``CatalogueError`` if it cannot be read at all."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - both are safe loaders
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - both are safe loaders
     except (OSError, yaml.YAMLError) as error:
         raise CatalogueError(f"{path.name} cannot be read: {error}") from error
+
+
+def catalogue_of(raw: Any, where: str) -> Catalogue:
+    """A catalogue from what a file says; ``where`` is for the errors. Raises ``CatalogueError``."""
     if not isinstance(raw, dict) or not isinstance(raw.get("images"), dict):
-        raise CatalogueError(f"{path.name}: the top level needs a mapping 'images' from repository to tags")
+        raise CatalogueError(f"{where}: the top level needs a mapping 'images' from repository to tags")
     images: dict[str, dict[str, Program]] = {}
     for repository, entry in raw["images"].items():
         images[ImageReference.parse(str(repository)).repository] = _tags(str(repository), entry)
@@ -82,10 +92,15 @@ def load_catalogue(path: Path = _FILE) -> Catalogue:
 def _registries(raw: Mapping[str, Any]) -> dict[str, Registry]:
     found = {}
     for host, entry in raw.items():
-        unknown = set(entry) - {"users", "outage_seconds"}
+        unknown = set(entry) - {item.name for item in fields(Registry)}
         if unknown:
-            raise CatalogueError(f"registries.{host}: unknown field {min(unknown)!r}; use users, outage_seconds")
-        found[str(host)] = Registry(dict(entry.get("users") or {}), float(entry.get("outage_seconds", 0)))
+            known = ", ".join(item.name for item in fields(Registry))
+            raise CatalogueError(f"registries.{host}: unknown field {min(unknown)!r}; use {known}")
+        found[str(host)] = Registry(
+            dict(entry.get("users") or {}),
+            float(entry.get("outage_seconds", 0)),
+            str(entry.get("outage_status", Registry.outage_status)),
+        )
     return found
 
 
@@ -115,6 +130,8 @@ def _program(where: str, raw: Any, base: Program) -> Program:
 
 def _value(name: str, value: Any) -> Any:
     match name:
+        case "heap":
+            return value and Heap(**{key: float(item) for key, item in value.items()})
         case "ports":
             return {int(port): _paths(paths) for port, paths in value.items()}
         case "tls_ports":

@@ -73,6 +73,7 @@ class ContainerRun:
             beside.append(self._post_start(self._post_start_handler, target))
         end = await self._until_end_with(beside, process, target) if beside else await self._until_end(process, target)
         self._state.process = None
+        self._run.bound.pop(self._state.name, None)
         self._ended(end)
         return RunEnded(end.code, self._hook_error)
 
@@ -81,8 +82,12 @@ class ContainerRun:
         if "terminated" in state.state:
             state.last_state = state.state
         self._started = self._clock.now()
-        process = Process(execution, self._clock, self._clock.monotonic(), frozenset(around.files), self._run.reach)
+        process = Process(
+            execution, self._clock, self._clock.monotonic(), frozenset(around.files), self._run.reach, self._log
+        )
         state.process = process
+        if execution.answers_after is not None:
+            self._run.bound[state.name] = frozenset(execution.program.ports)
         state.state = running(self._started)
         state.started = "startupProbe" not in state.spec
         state.ready = "readinessProbe" not in state.spec and state.started

@@ -4,15 +4,18 @@ Decided once, at the start, from the catalogue, the container's spec and what su
 simulated seconds from that start. Only memory is asked for again, since a limit can be changed meanwhile.
 """
 
+import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulator.kubelet import shell
-from simulator.kubelet.programs import Program, Upstream
+from simulator.kubelet.programs import Exit, Program, Upstream
 from simulator.quantities import MEBIBYTE, to_bytes
 
 OOM_CODE = 137
+_HEAP = re.compile(r"(?<!\S)-Xmx(?P<number>\d+)(?P<unit>[mg])(?!\S)", re.IGNORECASE)
+_HEAP_CODE = 3
 _FAIL_SECONDS = 0.4
 _SHELL_SECONDS = 0.2
 _START_ERROR_CODE = 128
@@ -27,13 +30,15 @@ _CREATE = (
 class Surroundings:
     """What a program finds: names of variables, paths of files, paths it cannot write to, services that are away.
 
-    ``unreachable`` holds, by upstream, the network's words for it.
+    ``unreachable`` holds, by upstream, the network's words for it; ``bound`` the ports that other containers of its
+    pod listen on.
     """
 
     variables: Collection[str] = ()
     files: Collection[str] = ()
     read_only: Collection[str] = ()
     unreachable: tuple[tuple[Upstream, str], ...] = ()
+    bound: Collection[int] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class StartError(Exception):
 
 def plan(program: Program, container: dict[str, Any], around: Surroundings) -> Execution:
     """What will happen; raises ``StartError`` when the command does not exist in the image."""
+    program = _with_heap(program, container)
     command, arguments = list(container.get("command") or ()), list(container.get("args") or ())
     own = command and _base(command[0]) in {_base(item) for item in program.entrypoint}
     if (command and (program.shell or not own)) or (program.shell and arguments):
@@ -121,10 +127,31 @@ def _refused(program: Program, arguments: list[str], around: Surroundings) -> tu
     for path in program.needs.writable:
         if path in around.read_only:
             return f"fatal: open {path}: read-only file system", code
+    return _unreached(program, around)
+
+
+def _unreached(program: Program, around: Surroundings) -> tuple[str, int] | None:
+    """The same for what it needs of the network."""
     for upstream, why in around.unreachable:
         if upstream.otherwise == "exit":
-            return f"fatal: cannot reach {upstream.service}:{upstream.port}: {why}", code
-    return None
+            return f"fatal: cannot reach {upstream.service}:{upstream.port}: {why}", program.needs.code
+    taken = [port for port in program.ports if port in around.bound]
+    return (f"fatal: listen tcp :{taken[0]}: bind: address already in use", program.needs.code) if taken else None
+
+
+def _with_heap(program: Program, container: dict[str, Any]) -> Program:
+    """A program that fills its heap takes what it is told to; the last word on it counts."""
+    texts = [str(item.get("value") or "") for item in container.get("env") or ()]
+    texts += [str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ()))]
+    told = [match for text in texts for match in _HEAP.finditer(text)]
+    if program.heap is None or not told:
+        return program
+    heap = int(told[-1]["number"]) * (1024 if told[-1]["unit"] in "gG" else 1)
+    filled = replace(program, working_set=program.heap.besides + heap)
+    if heap >= program.heap.least:
+        return filled
+    lines = ("java.lang.OutOfMemoryError: Java heap space",)
+    return replace(filled, exits=Exit(after_seconds=max(0.5, program.start_seconds), code=_HEAP_CODE, logs=lines))
 
 
 def _own_end(program: Program) -> End | None:

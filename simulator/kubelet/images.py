@@ -107,8 +107,8 @@ class NodeImages:
     def _refuse_access(self, reference: ImageReference, credentials: Credentials) -> None:
         host, resolving = reference.host, f"rpc error: code = Unknown desc = {_resolving(reference)}"
         if self._hosts.is_away(host):
-            status = f"unexpected status from HEAD request to {_url(reference)}: 503 Service Unavailable"
-            raise PullError(f"{resolving}: {status}")
+            status = self._catalogue.registry(host).outage_status
+            raise PullError(f"{resolving}: unexpected status from HEAD request to {_url(reference)}: {status}")
         if may_pull(self._catalogue.registry(host), credentials):
             return
         scope = quote(f"repository:{reference.path}:pull", safe="")

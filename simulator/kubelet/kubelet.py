@@ -23,6 +23,7 @@ from simulator.kubelet.catalogue import Catalogue
 from simulator.kubelet.container_state import ContainerState
 from simulator.kubelet.eviction import EvictionManager
 from simulator.kubelet.images import NodeImages, RegistryHosts
+from simulator.kubelet.joining import Joining
 from simulator.kubelet.log_server import log_app
 from simulator.kubelet.metrics import add_metrics_routes
 from simulator.kubelet.network import Network
@@ -67,10 +68,11 @@ class Kubelet:
         self._evictions = EvictionManager(clock, self._recorder)
         self.ready = asyncio.Event()
         self.log_port = 0  # metrics are there, too
-        self.nodes = {node.name: node for node in map(self._node, range(self._options.nodes))}
+        names = (f"{self._options.name_prefix}-{number + 1}" for number in range(self._options.nodes))
+        self.nodes = {name: self._node(name, number) for number, name in enumerate(names)}
+        self._joining = Joining(client, clock, self.nodes, self._join)
 
-    def _node(self, number: int) -> NodeContext:
-        name = f"{self._options.name_prefix}-{number + 1}"
+    def _node(self, name: str, number: int) -> NodeContext:
         return NodeContext(
             name=name,
             index=number + 1,
@@ -99,8 +101,7 @@ class Kubelet:
             await runner.cleanup()
 
     async def _run_nodes(self) -> None:
-        scheme = "https" if self._options.tls else "http"
-        agents = [NodeAgent(node, port=self.log_port, scheme=scheme) for node in self.nodes.values()]
+        agents = [self._agent(node) for node in self.nodes.values()]
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._recorder.run())
@@ -111,7 +112,21 @@ class Kubelet:
                 await agent.ready.wait()
             await self._pods.synced.wait()
             group.create_task(self._evictions.run(self.nodes, self._on_node))
+            group.create_task(self._joining.run())
             self.ready.set()
+
+    def _agent(self, node: NodeContext) -> NodeAgent:
+        return NodeAgent(node, port=self.log_port, scheme="https" if self._options.tls else "http")
+
+    def _join(self, name: str) -> None:
+        """Make a node of the cluster that nobody runs one of this process, with the pods that are there already."""
+        if self._group is None:
+            return
+        self.nodes[name] = self._node(name, len(self.nodes))
+        self._group.create_task(self._agent(self.nodes[name]).run())
+        for pod in self._pods.all():
+            if pod["spec"].get("nodeName") == name:
+                self._pod_changed(None, pod)
 
     def workers(self) -> Iterator[PodWorker]:
         """Every pod that is on one of the nodes."""
@@ -130,7 +145,7 @@ class Kubelet:
                 self._drop(old["metadata"]["uid"])
             return
         node = self.nodes.get(new["spec"].get("nodeName", ""))
-        if node is None:
+        if node is None or node.is_silent:
             return
         metadata = new["metadata"]
         found = self._workers.get(metadata["uid"])

@@ -86,12 +86,15 @@ class NodeAgent:
     async def _renew_lease(self) -> None:
         while True:
             await self._node.clock.sleep(_LEASE_SECONDS)
-            await self._until_done(self._write_lease)
+            if not self._node.is_silent:
+                await self._until_done(self._write_lease)
 
     async def _repost(self) -> None:
         """Post a changed status soon, an unchanged one every five minutes."""
         while True:
             await self._node.clock.sleep(_STATUS_SECONDS)
+            if self._node.is_silent:
+                continue
             pressed = self._note_pressures()
             status = self._status()
             due = self._node.clock.monotonic() - self._posted_at >= _REPOST_SECONDS
@@ -100,13 +103,13 @@ class NodeAgent:
 
     def _note_pressures(self) -> bool:
         """Tell of what has changed, as setters.go of the kubelet does; True when something has."""
-        changed = self._pressures ^ self._node.pressures
+        changed = self._pressures ^ self._node.conditions
         for kind in sorted(changed):
             self._since[kind] = self._node.clock.timestamp()
-            reason = _TOLD[kind][kind in self._node.pressures]
+            reason = _TOLD[kind][kind in self._node.conditions]
             text = f"Node {self._node.name} status is now: {reason}"
             self._node.recorder.normal(self._node.source, node_reference(self._node.name), reason, text)
-        self._pressures = self._node.pressures
+        self._pressures = self._node.conditions
         return bool(changed)
 
     async def _post_status(self, status: dict[str, Any]) -> None:

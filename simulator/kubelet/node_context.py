@@ -13,6 +13,14 @@ from simulator.node_fit import PodRequests
 
 CAPACITY = {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 ALLOCATABLE = CAPACITY | {"memory": "15Gi"}
+SILENT = "silent"
+FAULTS = {
+    SILENT: "",
+    "memory-pressure": "MemoryPressure",
+    "disk-pressure": "DiskPressure",
+    "pid-pressure": "PIDPressure",
+}
+"""What can be made to happen to a node, and the condition that shows it."""
 _SYNC_SECONDS = 10.0
 _JITTER = 0.5
 
@@ -33,8 +41,21 @@ class NodeContext:
     requested_by_others: Callable[[str], PodRequests] = field(default=lambda _: PodRequests())
     """What the node's other pods request, without the one of that uid."""
     pressures: frozenset[str] = frozenset()
-    """The conditions (MemoryPressure, DiskPressure) that the node is in."""
+    """The conditions (MemoryPressure, DiskPressure) that its pods have brought it into."""
+    fault: str = ""
+    """What a scenario has happen to the node: one of ``FAULTS``."""
     _next_address: int = field(default=2)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is heard of it any more, and nothing reaches it."""
+        return self.fault == SILENT
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The pressures it is in, whatever the reason."""
+        forced = FAULTS.get(self.fault)
+        return self.pressures | {forced} if forced else self.pressures
 
     @property
     def allocatable(self) -> dict[str, str]:

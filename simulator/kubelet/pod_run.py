@@ -34,6 +34,7 @@ class PodRun:
         self.drained = Signal()
         self.grace_seconds = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
         self.ended: dict[str, Signal] = {}
+        self.bound: dict[str, frozenset[int]] = {}  # by container, the ports that it listens on
 
     @property
     def namespace(self) -> str:
@@ -81,6 +82,7 @@ class PodRun:
             files=mounted_files(container, self.volumes),
             read_only=read_only_paths(self.pod, container, program.needs.writable),
             unreachable=tuple((item, why) for item, why in away if why is not None),
+            bound={port for name, ports in self.bound.items() if name != container["name"] for port in ports},
         )
 
     async def reach(self, upstream: Upstream) -> str | None:

@@ -12,15 +12,21 @@ async def _always(_: Upstream) -> str | None:
     return None
 
 
+def _nobody(_: tuple[str, ...]) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Process:
-    """One run. ``reach`` says what is wrong with an upstream, or None."""
+    """One run. ``reach`` says what is wrong with an upstream, or None; ``log`` takes the lines that it writes."""
 
     execution: Execution
     clock: SimClock
     started_at: float
     files: frozenset[str] = frozenset()
     reach: Callable[[Upstream], Awaitable[str | None]] = field(default=_always)
+    log: Callable[[tuple[str, ...]], None] = field(default=_nobody)
+    _told: dict[Upstream, str] = field(default_factory=dict)
 
     @property
     def age(self) -> float:
@@ -51,10 +57,16 @@ class Process:
         return busy.answer_seconds
 
     async def lacks_upstream(self) -> bool:
-        """Whether a service is away without which it calls itself not ready."""
+        """Whether a service is away without which it calls itself not ready; the program logs each new reason."""
         for upstream in self.execution.program.needs.upstreams:
-            if upstream.otherwise == "unready" and await self.reach(upstream) is not None:
-                return True
+            why = await self.reach(upstream) if upstream.otherwise == "unready" else None
+            if why is None:
+                self._told.pop(upstream, None)
+                continue
+            if self._told.get(upstream) != why:
+                self._told[upstream] = why
+                self.log((f"{{time}} ERROR cannot reach {upstream.service}:{upstream.port}: {why}",))
+            return True
         return False
 
     @property

@@ -71,6 +71,14 @@ class Busy:
 
 
 @dataclass(frozen=True)
+class Heap:
+    """A runtime that fills the heap it is told to take (``-Xmx``): what it takes ``besides``, the ``least`` it has."""
+
+    least: float
+    besides: float
+
+
+@dataclass(frozen=True)
 class Program:
     """What runs when a container of an image runs."""
 
@@ -78,6 +86,7 @@ class Program:
     tls_ports: tuple[int, ...] = ()
     start_seconds: float = 0.3
     working_set: float = 16.0
+    heap: Heap | None = None
     growth_per_second: float = 0.0
     disk_per_second: float = 0.0
     disk_path: str = "/"

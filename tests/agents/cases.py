@@ -3,12 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from agents.standing import Standing
 from incidents.incident import Incident, Status
 from incidents.objects import ClusterId, IncidentId, ObjectRef, Uid
+from incidents.proposals import Proposal
 from incidents.signals import Signal
 from incidents.subjects import Subject
 from incidents.symptoms import Symptom, symptom_of
+from tests.builders import proposal
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SUBJECT = Subject(
@@ -39,3 +43,8 @@ def standing(message: str = "", reason: str = "Failed", **fields: Any) -> Standi
         opened_at=NOW,
     )
     return Standing(incident=incident, **fields)
+
+
+def that_says(reason: str) -> Proposal:
+    """A proposal with these words for it."""
+    return msgspec.structs.replace(proposal(), reason=reason)

@@ -1,5 +1,7 @@
 """The case as a message: its first three lines tell it all, and a model's words in it are marked or checked."""
 
+import json
+import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,14 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from agents.applying import apply_command
 from agents.case_notice import case_notice
 from agents.commands import Commands
 from agents.help_seeker import HelpSeeker
+from agents.standing import Agent, Saying
+from incidents.changes import LeafChange
 from incidents.incident import Outcome, Round
-from incidents.policy import Mode
+from incidents.policy import Answer, Mode, Ruling, Verdict
 from incidents.proposals import Diagnosis, Review, Thought
 from tests.agents.brains import ScriptedBrain, reasoning_with
-from tests.agents.cases import standing
+from tests.agents.cases import standing, that_says
+from tests.builders import proposal
 from tests.clocks import FakeClock
 from tests.evidence.test_brief import IMAGE, seen
 from tests.world import Told
@@ -47,11 +53,61 @@ def notice_of(*rounds: Round) -> Notice:
 
 
 def test_the_first_three_lines_tell_what_why_and_what_to_do() -> None:
-    what, why, look = notice_of(Round(number=1)).sections[0].lines
+    notice = notice_of(Round(number=1))
+    what, why, done = notice.sections[0].lines
     assert "image-pull" in what
     assert "deployment/ledger in acme-shop" in what
     assert "Nobody here is certain why" in why
-    assert look == "Look: k8s-auto-fixer incidents i"
+    assert done == "Nothing was changed: nobody is certain."
+    assert notice.sections[-1].lines == ("k8s-auto-fixer incidents i",)
+
+
+def test_a_known_cause_is_told_with_its_family_and_why_nothing_was_done() -> None:
+    known = msgspec.structs.replace(DIAGNOSIS, because="two tags are equally near")
+    _, why, done = notice_of(Round(number=1, diagnosis=known)).sections[0].lines
+    assert why == "image: the tag was removed"
+    assert done == "Nothing was changed: two tags are equally near."
+
+
+def test_a_refused_change_is_told_with_the_rule_and_the_command_that_makes_it_all_the_same() -> None:
+    ruling = Ruling("put-back", Answer.REFUSE, "Argo CD would put it back")
+    leaf = LeafChange(pointer="/spec/template/spec/containers/0/image", before="web:1.l", after="web:1.1")
+    refused = Round(
+        number=1, diagnosis=DIAGNOSIS, proposal=that_says("run web:1.1"), verdict=Verdict((ruling,)), diff=(leaf,)
+    )
+    notice = notice_of(refused)
+    assert notice.sections[0].lines[2] == "Proposed: run web:1.1. Not done: put-back: Argo CD would put it back"
+    sections = {section.heading: section.lines for section in notice.sections}
+    (command,) = sections["To apply it"]
+    words = shlex.split(command)
+    assert words[:6] == ["kubectl", "-n", proposal().target.namespace, "patch", "deployment", proposal().target.name]
+    assert json.loads(words[-1]) == [
+        {"op": "test", "path": leaf.pointer, "value": "web:1.l"},
+        {"op": "replace", "path": leaf.pointer, "value": "web:1.1"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        LeafChange(pointer="/spec/template/spec/containers/0/env/0/value", before="a", after="b"),
+        LeafChange(pointer="/spec/template/spec/volumes/0/emptyDir/medium", before=None, after="Memory"),
+        LeafChange(pointer="/spec/x", before="[masked]", after="b"),
+    ],
+    ids=["may be secret", "has nothing above it yet", "is not known"],
+)
+def test_no_command_is_told_that_would_not_say_all_of_the_change(leaf: LeafChange) -> None:
+    assert apply_command(proposal().target, (leaf,)) == ""
+
+
+def test_each_thing_is_evidence_once_and_a_log_line_of_two_runs_too() -> None:
+    known = msgspec.structs.replace(DIAGNOSIS, rests_on=('configmap "a" not found', 'Error: configmap "a" not found'))
+    coder = Saying(Agent.CODER, "web:1: 2026-01-02T03:04:05Z no rules\nweb (previous):1: 2026-01-02T03:03:05Z no rules")
+    told_of = standing("odd", rounds=(Round(number=1, diagnosis=known),), sayings=(coder,))
+    notice = case_notice(told_of, Outcome.ESCALATED, seen(), (), mode=Mode.AUTO, key="k", commands=Commands())
+    sections = {section.heading: section.lines for section in notice.sections}
+    assert [line for line in sections["Evidence (confidence 0.90)"] if "configmap" in line] == [known.rests_on[0]]
+    assert len(sections["Log, the lines that matter"]) == 1
 
 
 def test_what_a_model_thinks_is_marked_as_what_it_is_and_masked() -> None:

@@ -13,8 +13,7 @@ from incidents.evidence import Evidence
 from incidents.incident import Round, Status
 from incidents.proposals import Needs, Opinion, Silent
 from incidents.recording import Answered, Case, Guarded
-from playbooks import crash_after_rollout
-from playbooks.consult import FAMILIES
+from playbooks import all_playbooks, crash_after_rollout
 from tests.cases.recordings import NAMES, PLANTED, Recordings
 
 pytestmark = pytest.mark.replay
@@ -75,7 +74,9 @@ async def test_a_changed_playbook_decides_otherwise(recordings: Recordings, monk
             return found
         return Opinion(found.diagnosis, msgspec.structs.replace(found.proposal, confidence=0.5))
 
-    monkeypatch.setitem(FAMILIES, crash_after_rollout.FAMILY, doubtful)  # type: ignore[arg-type]  # a dict
+    known = all_playbooks()[crash_after_rollout.FAMILY]
+    changed = msgspec.structs.replace(known, consider=doubtful)
+    monkeypatch.setitem(all_playbooks(), crash_after_rollout.FAMILY, changed)  # type: ignore[arg-type]  # a dict
     found = await replay(case(recordings, "rolled-back"))
     (difference,) = found.differences
     assert (difference.run, difference.step, difference.what) == (1, 1, "Observe decided otherwise")

@@ -86,6 +86,7 @@ def test_probes_ports_env_and_volumes_are_completed(api: Api) -> None:
     first = container(
         ports=[{"containerPort": 80}],
         livenessProbe={"httpGet": {"port": 80}},
+        readinessProbe={"grpc": {"port": 80}},
         env=[{"name": "A", "valueFrom": reference}],
     )
     volumes = [{"name": "c", "configMap": {"name": "x"}}, {"name": "s", "secret": {"secretName": "x"}}, {"name": "e"}]
@@ -96,6 +97,7 @@ def test_probes_ports_env_and_volumes_are_completed(api: Api) -> None:
         "httpGet": {"path": "/", "port": 80, "scheme": "HTTP"},
         "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
     }  # fmt: skip
+    assert found["readinessProbe"]["grpc"] == {"port": 80, "service": ""}
     assert found["env"][0]["valueFrom"]["fieldRef"] == {"apiVersion": "v1", "fieldPath": "metadata.name"}
     assert spec["volumes"][:3] == [
         {"name": "c", "configMap": {"name": "x", "defaultMode": 420}},

@@ -137,6 +137,15 @@ def test_a_dry_run_of_create_keeps_nothing(api: Api) -> None:
     assert api.get(MAPS, "settings").code == 404
 
 
+def test_a_deletion_with_a_body_reads_no_dry_run_from_its_query(api: Api) -> None:
+    api.create(MAPS, config_map()).ok()
+    options = {"kind": "DeleteOptions", "apiVersion": "v1"}
+    api.delete(MAPS, "settings", {**options, "dryRun": ["All"]}).ok()
+    assert api.get(MAPS, "settings").code == 200
+    api.delete(MAPS, "settings", options, dryRun="All").ok()
+    assert api.get(MAPS, "settings").code == 404
+
+
 @pytest.mark.parametrize("verb", ["update", "patch", "apply", "delete", "deletecollection"])
 def test_a_dry_run_changes_nothing(api: Api, verb: str) -> None:
     before = api.create(MAPS, config_map(a="1")).ok()

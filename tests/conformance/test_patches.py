@@ -69,6 +69,22 @@ def test_a_json_patch_applies(api: Api, operations: list[Any], data: dict[str, s
 
 
 @pytest.mark.parametrize(
+    ("spelled", "code"),
+    [
+        pytest.param(r"\u003ca \u0026\u0026 b\u003e für\n\t\"\\\u001b", 200, id="as Go spells it"),
+        pytest.param(r"<a && b> für\n\t\"\\\u001b", 422, id="not escaped"),
+        pytest.param(r"\u003ca \u0026\u0026 b\u003e f\u00fcr\n\t\"\\\u001b", 422, id="escaped"),
+        pytest.param(r"\u003Ca \u0026\u0026 b\u003E für\n\t\"\\\u001b", 422, id="capitals"),
+    ],
+)
+def test_a_string_is_equal_only_if_it_is_spelled_as_go_spells_it(api: Api, spelled: str, code: int) -> None:
+    """The library compares the bytes of the JSON, and the object's are Go's."""
+    assert api.create(MAPS, config_map(line='<a && b> f\u00fcr\n\t"\\\x1b')).code == 201
+    test = f'[{{"op": "test", "path": "/data/line", "value": "{spelled}"}}]'
+    assert api.patch(MAPS, "settings", test.encode(), JSON_PATCH).code == code
+
+
+@pytest.mark.parametrize(
     "operation",
     [
         pytest.param({"op": "nope", "path": "/a"}, id="an unknown operation"),

@@ -17,12 +17,17 @@ Fetch = Callable[[str], Json]
 _NOT_OBJECTS = {("events.k8s.io", "events"), ("", "componentstatuses")}
 
 
-def dump_objects(fetch: Fetch) -> dict[str, Json]:
+def dump_objects(fetch: Fetch, namespace: str = "") -> dict[str, Json]:
     """Every listable object by `apps/v1/Deployment/NAMESPACE/NAME`; `v1/Node//NAME` without a namespace.
 
-    `fetch` answers a GET of a path with its JSON, and raises if it cannot.
+    With a ``namespace`` only what is in it. `fetch` answers a GET of a path with its JSON, and raises if it cannot.
     """
-    return {_key(item): item for version, resource in _listable(fetch) for item in _list(fetch, version, resource)}
+    return {
+        _key(item): item
+        for version, resource in _listable(fetch)
+        if resource["namespaced"] or not namespace
+        for item in _list(fetch, version, resource, namespace)
+    }
 
 
 def _key(item: Json) -> str:
@@ -39,9 +44,10 @@ def _listable(fetch: Fetch) -> Iterator[tuple[str, Json]]:
                 yield version, resource
 
 
-def _list(fetch: Fetch, version: str, resource: Json) -> Iterator[Json]:
+def _list(fetch: Fetch, version: str, resource: Json, namespace: str) -> Iterator[Json]:
     """The items of one kind; the list of a built-in kind leaves kind and apiVersion out of them."""
-    for item in fetch(f"{_base(version)}/{resource['name']}").get("items") or []:
+    place = f"namespaces/{namespace}/" if namespace else ""
+    for item in fetch(f"{_base(version)}/{place}{resource['name']}").get("items") or []:
         yield {**item, "apiVersion": version, "kind": resource["kind"]}
 
 

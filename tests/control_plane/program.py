@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,12 +47,16 @@ class Request:
     code: int
     dry_run: bool
     body: bytes | None
+    time: datetime
 
 
 class Program:
-    """The installed command with a kubeconfig for its ServiceAccount, its store and its log in one folder."""
+    """The installed command with a kubeconfig for its ServiceAccount, its store and its log in one folder.
 
-    def __init__(self, control_plane: ControlPlane, folder: Path) -> None:
+    ``settings`` are in its environment; without any it runs with those it ships with. Its token is good for an hour.
+    """
+
+    def __init__(self, control_plane: ControlPlane, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
         control_plane.apply(RBAC.read_text())
         self.token = control_plane.service_account_token(NAME, NAME)
         self.folder = folder
@@ -60,6 +64,7 @@ class Program:
         self.notices = folder / "notices.jsonl"
         self.exit_code: int | None = None  # of `running`, once it has ended
         self._kubeconfig = control_plane.kubeconfig(self.token)
+        self._settings = dict(settings or {})
 
     def command(self, *args: str, store: Path | None = None) -> list[str | Path]:
         return [_COMMAND, *args, "--kubeconfig", self._kubeconfig, "--store", store or self.store]
@@ -67,7 +72,8 @@ class Program:
     @property
     def _environment(self) -> dict[str, str]:
         """PATH and little else: no setting and no key of the developer reaches it."""
-        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        path = os.environ.get("PATH", os.defpath)
+        return {"PATH": path, "HOME": str(self.folder), "LANG": "C.UTF-8", **self._settings}
 
     def once(self, *args: str, store: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Runs a command of it to its end."""
@@ -83,7 +89,7 @@ class Program:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Incidents]:
-        """`run --mode auto` with the settings it ships with, from when it watches until SIGTERM has ended it.
+        """`run --mode auto` with its settings, from when it watches until SIGTERM has ended it.
 
         Raises ControlPlaneError with the end of its log if it does not get there.
         """
@@ -136,4 +142,5 @@ def _request(event: dict[str, Any]) -> Request:
         code=int((event.get("responseStatus") or {}).get("code", 0)),
         dry_run="All" in parse_qs(url.query).get("dryRun", ()),
         body=json.dumps(body).encode() if body is not None else None,
+        time=datetime.fromisoformat(event["requestReceivedTimestamp"]),
     )

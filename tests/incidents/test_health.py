@@ -173,10 +173,29 @@ def test_the_pods_of_the_present_revision_are_told_from_those_of_an_old_one() ->
 
 def test_a_failed_bare_pod_is_failing_and_a_finished_one_is_well() -> None:
     bare = {**pod(phase="Failed"), "kind": "Pod"}
-    bare["status"]["message"] = "Pod was rejected: OutOfcpu"
     assert only(assess(snapshot(bare, pods=[bare]), NOW)) is Symptom.CRASH_LOOP
     done = pod({"name": "web", "state": {"terminated": {"exitCode": 0}}}, phase="Succeeded")
     assert assess(snapshot(done, pods=[done]), NOW).state is State.WELL
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "symptom", "told"),
+    [
+        ("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu", Symptom.UNSCHEDULABLE, "resource: cpu"),
+        ("NewInV2", "Pod was rejected: as nobody knows yet", Symptom.UNSCHEDULABLE, "as nobody knows yet"),
+        ("Evicted", "The node was low on resource: memory. ", Symptom.EVICTED, "low on resource"),
+        ("Terminated", "Pod was terminated in response to imminent node shutdown.", Symptom.OTHER, "Terminated: Pod"),
+        ("NewInV2", "", Symptom.OTHER, "NewInV2"),
+    ],
+)
+def test_a_bare_pod_that_the_kubelet_has_ended_is_told_with_the_kubelets_reason(
+    reason: str, message: str, symptom: Symptom, told: str
+) -> None:
+    bare = {**pod(phase="Failed"), "kind": "Pod"}
+    bare["status"] = {"phase": "Failed", "reason": reason, "message": message}
+    health = assess(snapshot(bare, pods=[bare]), NOW)
+    assert only(health) is symptom
+    assert told in health.findings[0].detail
 
 
 def test_a_failed_job_is_failing() -> None:
@@ -251,9 +270,26 @@ def test_a_time_without_a_zone_or_sense_is_none(text: object) -> None:
     assert timestamp(text) is None
 
 
-def evicted(number: int, *, seconds_ago: float = 60, of: Object | None = None) -> Object:
+def evicted(number: int, *, seconds_ago: float = 60, of: Object | None = None, **status: str) -> Object:
     gone = pod(name=f"gone-{number}", phase="Failed", age=seconds_ago, of=of)
-    return {**gone, "status": {"phase": "Failed", "reason": "Evicted", "message": "writes too much"}}
+    return {**gone, "status": {"phase": "Failed", "reason": "Evicted", "message": "writes too much", **status}}
+
+
+def rejected(number: int, *, seconds_ago: float = 60) -> Object:
+    said = "Pod was rejected: Node didn't have enough resource: cpu"
+    return evicted(number, seconds_ago=seconds_ago, reason="OutOfcpu", message=said)
+
+
+def test_a_workload_whose_pods_no_node_takes_is_failing_long_before_its_deadline() -> None:
+    health = assess(of_pods(*(rejected(number) for number in range(3)), pod(age=1)), NOW)
+    assert only(health) is Symptom.UNSCHEDULABLE
+    assert "enough resource: cpu" in health.findings[0].detail
+
+
+def test_a_few_rejections_and_those_of_a_workload_that_is_ready_by_now_say_nothing() -> None:
+    assert assess(of_pods(rejected(1), rejected(2), pod(age=1)), NOW).state is State.STARTING
+    assert assess(of_pods(*(rejected(n) for n in range(9)), pod(ready=True), ready=1), NOW).state is State.WELL
+    assert assess(of_pods(*(rejected(n, seconds_ago=4000) for n in range(9)), pod()), NOW).state is State.STARTING
 
 
 def test_a_workload_that_is_evicted_again_and_again_is_failing_however_well_its_present_pod_is() -> None:
@@ -276,3 +312,69 @@ def test_a_full_node_that_evicts_every_replica_once_says_nothing_about_the_workl
     gone = [evicted(number) for number in range(4)]
     taken = of_pods(*gone, *(pod(name=f"web-{n}", ready=True) for n in range(4)), ready=4, replicas=4)
     assert assess(taken, NOW).state is State.WELL
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "spec"),
+    [
+        ("StatefulSet", {"replicas": 0}, {"replicas": 3}),
+        ("DaemonSet", {"currentNumberScheduled": 0, "desiredNumberScheduled": 3}, {}),
+        ("Job", {}, {"parallelism": 1}),
+    ],
+)
+def test_a_workload_of_which_not_one_pod_is_made_is_refused_them_after_three_minutes(
+    kind: str, status: Object, spec: Object
+) -> None:
+    def aged(seconds: float) -> Snapshot:
+        metadata = {"name": "it", "creationTimestamp": stamp(seconds)}
+        return snapshot({"kind": kind, "metadata": metadata, "spec": spec, "status": status})
+
+    assert assess(aged(179), NOW).state is State.STARTING
+    assert only(assess(aged(181), NOW)) is Symptom.CREATE_FORBIDDEN
+    assert assess(aged(179), NOW, 50).state is State.FAILING
+
+
+@pytest.mark.parametrize(
+    ("made", "ready", "symptom"), [(2, 2, Symptom.CREATE_FORBIDDEN), (2, 1, Symptom.NOT_READY)], ids=str
+)
+def test_a_stateful_set_is_refused_its_next_pod_only_if_those_that_it_has_are_ready(
+    made: int, ready: int, symptom: Symptom
+) -> None:
+    status = {"replicas": made, "readyReplicas": ready, "updateRevision": "b", "currentRevision": "b"}
+    workload = {"kind": "StatefulSet", "metadata": {}, "spec": {"replicas": 3}, "status": status}
+    pods = [pod(name=f"web-{number}", ready=number < ready, age=601) for number in range(made)]
+    assert only(assess(snapshot(workload, pods=pods), NOW)) is symptom
+
+
+def test_pods_that_a_controller_has_not_had_time_to_make_are_no_refusal() -> None:
+    unseen = {"kind": "StatefulSet", "metadata": {"generation": 2, "creationTimestamp": stamp(9000)}}
+    status = {"replicas": 0, "observedGeneration": 1}
+    assert assess(snapshot({**unseen, "spec": {"replicas": 3}, "status": status}), NOW).state is State.STARTING
+
+
+@pytest.mark.parametrize("reason", ["SomethingNewError", "ErrSomethingNew", "FrobnicateBackOff", "InvalidFrobnicator"])
+def test_a_waiting_reason_that_nobody_knows_and_that_calls_itself_an_error_is_told_as_it_stands(reason: str) -> None:
+    health = assess(of_pods(pod(waiting(reason, "the frobnicator is out of order"))), NOW)
+    assert only(health) is Symptom.OTHER
+    assert health.findings[0].detail == f"{reason}: the frobnicator is out of order"
+    assert (health.findings[0].pod, health.findings[0].container) == ("web-1", "web")
+
+
+@pytest.mark.parametrize("reason", ["Frobnicating", "WaitingForFrobnicator", "ErrorFreeWarmUp", ""])
+def test_a_waiting_reason_that_nobody_knows_is_a_start_until_the_deadline_and_told_after_it(reason: str) -> None:
+    young, old = (of_pods(pod(waiting(reason, "in a queue"), age=age), progressDeadlineSeconds=60) for age in (59, 61))
+    assert (assess(young, NOW).state, assess(young, NOW).findings) == (State.STARTING, ())
+    health = assess(old, NOW)
+    assert only(health) is Symptom.NOT_READY
+    assert (f"web waits: {reason}: in a queue" in health.findings[0].detail) is bool(reason)
+
+
+def test_a_condition_that_nobody_knows_is_told_with_the_rollout_that_it_holds_up() -> None:
+    gate = condition("example.com/Frobnicated", "False", "Unwilling", "ask the frobnicator")
+    usual = [condition("PodScheduled", "True"), condition("ContainersReady", "False", "ContainersNotReady", "[web]")]
+    stuck = condition("Progressing", "False", "ProgressDeadlineExceeded", 'ReplicaSet "web-h2" has timed out.')
+    health = assess(of_pods(pod(conditions=[*usual, gate]), conditions=[stuck]), NOW)
+    assert only(health) is Symptom.ROLLOUT_STUCK
+    assert health.findings[0].detail == (
+        'ReplicaSet "web-h2" has timed out. example.com/Frobnicated is False: Unwilling: ask the frobnicator'
+    )

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from incidents.health import State, assess
+from incidents.object_health import backends_of
 from incidents.objects import (
     AUTOSCALER,
     CLAIM,
     CRON_JOB,
+    INGRESS,
     JOB,
     NODE,
     POD,
@@ -188,3 +190,47 @@ def test_an_autoscalers_trouble_is_its_targets_where_it_was_read_beside_it() -> 
 def test_what_is_known_by_its_effects_alone_is_well_by_itself(kind: Kind) -> None:
     health = assess(snapshot(made(kind)), NOW)
     assert (health.state, health.desired, health.ready) == (State.WELL, 0, 0)
+
+
+@pytest.mark.parametrize(("status", "state"), [("True", State.FAILING), ("False", State.WELL)])
+def test_a_bound_claim_that_cannot_be_made_larger_is_told_with_what_the_driver_says(status: str, state: State) -> None:
+    said = condition("ControllerResizeError", status, "", "the disk type allows 10Gi at most")
+    health = assess(Snapshot(workload=made(CLAIM, status={"phase": "Bound", "conditions": [said]}), read_at=NOW), NOW)
+    assert health.state is state
+    assert [found.detail for found in health.findings] == (
+        ["it cannot be made larger: the disk type allows 10Gi at most"] if state is State.FAILING else []
+    )
+
+
+ROUTES: Object = {
+    "defaultBackend": {"service": {"name": "rest"}},
+    "rules": [
+        {"http": {"paths": [{"backend": {"service": {"name": "web"}}}, {"backend": {"resource": {"kind": "Bucket"}}}]}},
+        {"http": {"paths": [{"backend": {"service": {"name": "web"}}}]}},
+        {},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "age", "state"),
+    [
+        ((), 100_000, State.WELL),
+        (("Service/web",), 100_000, State.FAILING),
+        (("IngressClass/outer",), 100_000, State.FAILING),
+        (("Service/web",), 30, State.STARTING),
+    ],
+)
+def test_an_ingress_fails_while_something_that_it_names_is_not_there(
+    missing: tuple[str, ...], age: float, state: State
+) -> None:
+    taken = Snapshot(workload=made(INGRESS, age=age, spec=ROUTES), missing=missing, read_at=NOW)
+    health = assess(taken, NOW)
+    assert health.state is state
+    if state is State.FAILING:
+        assert health.symptoms == {Symptom.SELECTS_NOTHING}
+
+
+def test_the_services_that_an_ingress_sends_to_are_named_once_each() -> None:
+    assert backends_of(made(INGRESS, spec=ROUTES)) == ("rest", "web")
+    assert backends_of(made(INGRESS)) == ()

@@ -127,7 +127,8 @@ def test_items_reached_into_are_tested_by_name_also_below_odd_keys() -> None:
 
 def test_what_the_server_and_the_controllers_keep_is_no_difference() -> None:
     before = deployment()
-    after = deployment(generation=9, ready=3, annotations={"deployment.kubernetes.io/revision": "4"})
+    kept = ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation")
+    after = deployment(generation=9, ready=3, annotations=dict.fromkeys(kept, "4"))
     after["metadata"] |= {"resourceVersion": "900", "managedFields": [{}], "creationTimestamp": "now"}
     after["metadata"]["annotations"]["k8s-auto-fixer/change"] = "c"
     assert leaf_diff(before, after) == ()

@@ -39,6 +39,11 @@ def after(patience: Patience, health: Health, of: Incident | None = None) -> flo
     return (moment - NOW).total_seconds()
 
 
+def test_what_another_object_is_to_blame_for_is_waited_for_until_that_may_be_over() -> None:
+    of, crashing = incident(), failing(Symptom.CRASH_LOOP)
+    assert (TEN.until(of, crashing, blames_another=True) - TEN.until(of, crashing)).total_seconds() == 270
+
+
 def test_a_cluster_autoscaler_has_its_minutes_and_a_registry_more_than_one_of_the_kubelets_tries() -> None:
     assert after(TEN, failing(Symptom.UNSCHEDULABLE)) >= 180
     assert 30 < after(TEN, failing(Symptom.IMAGE_PULL)) <= 60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from incidents.symptoms import _TABLE, Symptom, symptom_of
+from incidents.symptoms import _TABLE, REJECTIONS, Symptom, symptom_of
 
 ROWS = [
     ("Failed", 'Failed to pull image "nginx:latess": not found', Symptom.IMAGE_PULL),
@@ -20,6 +20,7 @@ ROWS = [
         'Error: container has runAsNonRoot and image will run as root (pod: "web_shop(1)", container: web)',
         Symptom.CONFIG_ERROR,
     ),
+    ("Failed", "Error: container's runAsUser breaks non-root policy (pod: web, container: web)", Symptom.CONFIG_ERROR),
     ("Failed", "Internal PreCreateContainer hook failed: no", Symptom.RUN_ERROR),
     ("Failed", "Internal PreStartContainer hook failed: no", Symptom.RUN_ERROR),
     ("Failed", 'Error: exec: "/nope": stat /nope: no such file or directory', Symptom.RUN_ERROR),
@@ -71,6 +72,25 @@ ROWS = [
     ("TooManyMissedTimes", "too many missed start times.", Symptom.SCHEDULE_MISSED),
     ("UnknownTimeZone", 'invalid timeZone: "Mars/Olympus"', Symptom.SCHEDULE_MISSED),
     ("UnparseableSchedule", 'unparseable schedule: "* *"', Symptom.SCHEDULE_MISSED),
+    ("UnParseableCronJobSchedule", "unparseable schedule for cronjob: * *", Symptom.SCHEDULE_MISSED),
+    ("UnsupportedSchedule", "CRON_TZ is not supported", Symptom.SCHEDULE_MISSED),
+    ("InvalidSchedule", "invalid schedule: 0 0 31 2 *", Symptom.SCHEDULE_MISSED),
+    *((reason, "Node didn't have enough of it", Symptom.UNSCHEDULABLE) for reason in REJECTIONS),
+    ("FailedResourceClaimCreation", "PodResourceClaim gpu: no such template", Symptom.UNSCHEDULABLE),
+    ("FailedMountOnFilesystemMismatch", "the disk has another filesystem", Symptom.MOUNT_FAILING),
+    ("FailedPodSandBoxStatus", "Unable to get pod sandbox status: no", Symptom.SANDBOX_FAILING),
+    ("FailedPrepareDynamicResources", "Failed to prepare dynamic resources: no", Symptom.SANDBOX_FAILING),
+    ("FailedCreatePodContainer", "unable to ensure pod container exists: no", Symptom.SANDBOX_FAILING),
+    ("FailedDaemonPod", "Found failed daemon pod shop/a on node n1, will try to kill it", Symptom.EVICTED),
+    ("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number", Symptom.JOB_FAILED),
+    ("ClaimMisbound", "Two claims are bound to the same volume", Symptom.CLAIM_PENDING),
+    ("VolumeResizeFailed", "cannot grow", Symptom.CLAIM_PENDING),
+    ("FileSystemResizeFailed", "cannot grow", Symptom.CLAIM_PENDING),
+    ("FailedRescale", "New size: 3; reason: cpu above target; error: conflict", Symptom.AUTOSCALER_INACTIVE),
+    ("InvalidMetricSourceType", 'unknown metric source type "x"', Symptom.AUTOSCALER_INACTIVE),
+    ("AmbiguousSelector", "pods by selector app=web are controlled by multiple HPAs", Symptom.AUTOSCALER_INACTIVE),
+    ("InvalidSelector", "couldn't convert selector", Symptom.AUTOSCALER_INACTIVE),
+    ("SelectorRequired", "selector is required", Symptom.AUTOSCALER_INACTIVE),
 ]
 
 

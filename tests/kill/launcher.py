@@ -9,6 +9,7 @@ values; what came of it is seen from outside: its exit code, its files, and the 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -139,6 +140,7 @@ def daemon(start: Start) -> None:
     log = os.open(start.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (sys.stdout.fileno(), sys.stderr.fileno()):
         os.dup2(log, stream)
+    faulthandler.enable()  # a crash of the interpreter says in the log where it was
     for name in list(os.environ):
         if name not in ("PATH", "LANG", "LC_ALL"):
             del os.environ[name]

@@ -1,6 +1,8 @@
 """`python -m tests.prove`: run what has not been run at this commit, and write the proof.
 
-With `--only` or one side alone no daemon is killed and nothing is written to docs: half a proof is none.
+The whole of it is the benchmark of repair (five seeds embedded, one on the real control plane), the two sides compared,
+and the daemon killed everywhere. With `--only` or one side alone the scenarios are played in the words of their files,
+no daemon is killed and nothing is written to docs: half a proof is none.
 """
 
 from __future__ import annotations
@@ -22,12 +24,16 @@ from rich.console import Console
 from rich.status import Status
 
 from app.logs import configure_logging
-from simulator.scenario import Scenario, ScenarioError, load_scenario, load_scenarios
+from benchmarks.repair.finished import Finished as Runs
+from benchmarks.repair.parts import whole_parts
+from benchmarks.repair.playing import NoControlPlane
+from simulator.scenario import Scenario, ScenarioError, load_scenario, reached_scenarios
 from tests.control_plane.build import find_binaries
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.program import Program
 from tests.kill.stories import Told
 
+from .benchmarked import play_benchmark, publish_benchmark
 from .board import Board
 from .embedded import run_embedded
 from .finished import Finished
@@ -36,7 +42,7 @@ from .killing_page import places_of
 from .real import NODES, run_real
 from .report import DOCS, Row, counts, proof_of, rows_of, write
 from .results import Side
-from .revision import revision
+from .revision import Revision, revision
 
 _PAGE = 130  # columns where there is no terminal: no cell is cut
 _TOGETHER = 12  # side by side; a run that is interrupted loses no more than these
@@ -74,32 +80,44 @@ def prove(
     sides = _SIDES[side]
     now = revision()
     finished = Finished(now)
-    whole = side is Sides.BOTH and not only
+    console.print(f"{len(scenarios)} scenarios at {now}", highlight=False)
+    if side is Sides.BOTH and not only:
+        raise typer.Exit(_whole(console, scenarios, finished, now, fresh=fresh))
     if fresh:
         finished.forget([item.name for item in scenarios], sides)
-        if whole:
-            finished.forget_killed()
-    console.print(f"{len(scenarios)} scenarios at {now}", highlight=False)
     with Board(console, lambda: rows_of(scenarios, finished)) as board:
         if "embedded" in sides:
             for batch in _batches(scenarios, finished, "embedded", together):
                 finished.add(asyncio.run(run_embedded(batch, progress=board.progress("embedded"))))
         if "real" in sides:
             _on_the_real_one(scenarios, finished, board, together)
-    if whole:
-        _kill_everywhere(finished, console)
-    rows = rows_of(scenarios, finished)
     console.print(board.table())
-    killed = finished.killed if whole else []
-    if whole:
-        write(proof_of(rows, now, now=datetime.now(UTC), killed=killed))
-        console.print(f"written: {DOCS.name}/proof.json and {DOCS.name}/proof.md", highlight=False)
-    raise typer.Exit(_told(console, rows, sides, killed))
+    raise typer.Exit(_told(console, rows_of(scenarios, finished), sides, []))
+
+
+def _whole(console: Console, scenarios: Sequence[Scenario], finished: Finished, now: Revision, *, fresh: bool) -> int:
+    """The whole proof: the benchmark on both sides, then the killing; what it came to is written in any case."""
+    runs = Runs(now, fresh=fresh)
+    if fresh:
+        finished.forget_killed()
+    try:
+        results, code = play_benchmark(console, runs)
+    except NoControlPlane as error:
+        raise typer.BadParameter(str(error), param_hint="--side") from error
+    finished.add(results)
+    _kill_everywhere(finished, console)
+    rows, parts = rows_of(scenarios, finished), whole_parts(runs)
+    console.print(Board(console, lambda: rows).table())
+    write(proof_of(rows, now, now=datetime.now(UTC), killed=finished.killed, parts=parts))
+    console.print(f"written: {DOCS.name}/proof.json and {DOCS.name}/proof.md", highlight=False)
+    if parts:
+        publish_benchmark(console, parts)
+    return code or _told(console, rows, ("embedded", "real"), finished.killed)
 
 
 def _chosen(names: Sequence[str]) -> list[Scenario]:
     try:
-        return [load_scenario(name) for name in names] or load_scenarios()
+        return [load_scenario(name) for name in names] or reached_scenarios()
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="--only") from error
 

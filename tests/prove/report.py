@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from app.version import VERSION
+from benchmarks.repair.published import totals_table
+from benchmarks.repair.report import Results
 from simulator.scenario import Scenario
 from tests.control_plane.build import kubernetes_version
 
@@ -30,11 +32,13 @@ _HEADINGS = ("scenario", "family", "expected", "embedded", "real", "agree", "sec
 _INTRODUCTION = (
     "Written by `make prove`; the data is in [proof.json](proof.json).",
     "",
-    "Every scenario is met by the program, a daemon in mode auto, on two clusters: on the embedded one (one process,",
-    "twenty times as fast), and on a real kube-apiserver, kube-controller-manager and kube-scheduler with the",
-    "simulated kubelet (the installed command, with its ServiceAccount and the shipped rights). They agree when the",
-    "outcome, the reasons of the Warnings, the health of the workloads and the specs of their pods are the same.",
+    "Every scenario, in other words than its file has, is met by the program, a daemon in mode auto, on two clusters:",
+    "on the embedded one (one process, twenty times as fast), and on a real kube-apiserver, kube-controller-manager",
+    "and kube-scheduler with the simulated kubelet (the installed command, with its ServiceAccount and the shipped",
+    "rights). They agree when the outcome, the reasons of the Warnings, the health of the workloads and the specs of",
+    "their pods are the same.",
 )
+_REPAIR = ("How much was repaired, handed over and harmed, by family and scenario, stands in [repair.md](repair.md):",)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +69,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """What docs/proof.json holds."""
+    """What docs/proof.json holds. ``repair`` are the lines of the benchmark's totals; its data is docs/repair.json."""
 
     commit: str
     changed_since: bool
@@ -75,6 +79,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: list[Row]
     killed: list[Killed] = []
     places: dict[str, int] = {}
+    repair: list[str] = []
 
 
 def rows_of(scenarios: Iterable[Scenario], finished: Finished) -> list[Row]:
@@ -103,8 +108,15 @@ def _tolerated(scenario: Scenario) -> Iterator[str]:
         yield f"Warning {item.reason} or none: {item.because}"
 
 
-def proof_of(rows: Sequence[Row], revision: Revision, *, now: datetime, killed: Sequence[Killed] = ()) -> Proof:
-    """The rows and what came of killing, with what they are of and their counts."""
+def proof_of(
+    rows: Sequence[Row],
+    revision: Revision,
+    *,
+    now: datetime,
+    killed: Sequence[Killed] = (),
+    parts: Sequence[Results] = (),
+) -> Proof:
+    """The rows and what came of killing, with what they are of and their counts; ``parts`` are the benchmark's."""
     known = {item.killing: item for item in killed}
     return Proof(
         commit=revision.commit,
@@ -119,6 +131,7 @@ def proof_of(rows: Sequence[Row], revision: Revision, *, now: datetime, killed: 
         scenarios=list(rows),
         killed=[known[killing] for killing in killings() if killing in known],
         places=places_of(killed),
+        repair=totals_table(parts) if parts else [],
     )
 
 
@@ -154,6 +167,7 @@ def markdown(proof: Proof) -> str:
         *_INTRODUCTION,
         "",
         *_summary(proof),
+        *(["", *_REPAIR, "", *proof.repair] if proof.repair else []),
         "",
         f"| {' | '.join(_HEADINGS)} |",
         f"|{'|'.join('---' for _ in _HEADINGS)}|",

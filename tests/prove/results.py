@@ -14,7 +14,7 @@ import msgspec
 from simulator.judge import Harm
 from simulator.request_targets import Request, writes_of
 from simulator.scenario import Scenario
-from tests.scenario_runs import Played
+from tests.scenario_runs import ASKED, HANDED_OVER, Played
 
 from .standing import Standing, fits, standings
 
@@ -25,9 +25,9 @@ _OWN_KINDS = {"Event", "Lease"}
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One scenario on one side. ``seconds`` are wall seconds from its break to its end.
 
-    ``also`` is a second outcome that the scenario accepts, empty if there is none; ``states`` says of each workload
-    how it stands at the end; ``missing`` are the events it should have shown, ``changes`` the program's writes that
-    landed.
+    ``also`` is a second outcome that the scenario accepts, empty if there is none; ``workloads_well``: they are,
+    whatever is handed over. ``states`` says of each workload how it stands at the end; ``missing`` are the events it
+    should have shown, ``changes`` the program's writes that landed.
     """
 
     scenario: str
@@ -35,6 +35,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
     expected: str
     also: str = ""
+    workloads_well: bool = False
     outcome: str
     seconds: float
     problems: tuple[str, ...] = ()
@@ -46,8 +47,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def accepted(self) -> bool:
-        """Whether it ended in a way that the scenario accepts."""
-        return self.outcome in (self.expected, self.also)
+        """Whether it ended in a way that the scenario accepts: who is asked to approve something has it in hand."""
+        asks = self.outcome == ASKED and bool({self.expected, self.also} & set(HANDED_OVER))
+        return asks or self.outcome in (self.expected, self.also)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -55,7 +57,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         found = [*self.problems, *(f"never showed {one}" for one in self.missing), *self.harms]
         if not self.accepted:
             found.insert(0, f"ended {self.outcome}, not {self.expected}")
-        elif not fits(self.expected, self.states):
+        elif self.outcome != self.also and not fits(  # which of two ends it is depends on when somebody looks
+            self.expected, self.states, well_all_the_same=self.workloads_well
+        ):
             found.append(f"{self.outcome}, and yet {', '.join(f'{name} {item}' for name, item in self.states.items())}")
         return tuple(found)
 
@@ -82,17 +86,18 @@ def results_of(
             side=side,
             expected=str(scenario.expected["outcome"]),
             also=str(scenario.expected.get("also", "")),
+            workloads_well=bool(scenario.expected.get("workloads_well", False)),
             outcome=ended.outcome,
             seconds=round(ended.seconds, 1),
             problems=ended.problems,
             missing=tuple(f"{sign.reason} of a {sign.kind} ({sign.contains})" for sign in ended.missing),
             harms=tuple(str(harm) for harm in harms if _concerns(harm, scenario, namespaces)),
             warnings=tuple(sorted(played.warnings(scenario))),
-            states=standings(played.after, scenario, now=played.read_at, speed=speed),
+            states=standings(stood, scenario, now=read_at, speed=speed),
             changes=written.count(scenario.namespace),
         )
         for scenario in scenarios
-        for ended in (played.ended[scenario.name],)
+        for ended, (stood, read_at) in ((played.ended[scenario.name], played.stood[scenario.name]),)
     ]
 
 

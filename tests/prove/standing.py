@@ -17,7 +17,8 @@ from incidents.subjects import owns
 from simulator.scenario import Scenario
 
 Dump = Mapping[str, Mapping[str, Any]]
-_HANDED_OVER = ("escalated", "rolled_back")
+_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
+_HANDED_OVER, _LEFT_ALONE = ("escalated", "rolled_back"), "left_alone"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,25 +36,30 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _workloads(dump: Dump, scenario: Scenario) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
-    for item in scenario.setup:
+    made = [step.create for step in scenario.breaks if step.create is not None]
+    for item in (*scenario.setup, *made):
         kind, name = item["kind"], item["metadata"]["name"]
         if kind in WORKLOADS:
             yield f"{kind}/{name}", dump.get(f"{item['apiVersion']}/{kind}/{scenario.namespace}/{name}")
 
 
 def standings(dump: Dump, scenario: Scenario, *, now: datetime, speed: float) -> dict[str, Standing]:
-    """Every workload of the scenario's setup by `Kind/NAME`, as it stands at ``now``."""
+    """Every workload that the scenario makes by `Kind/NAME`, as it stands at ``now``."""
     return dict(_standings(dump, scenario, now=now, speed=speed))
 
 
-def fits(expected: str, found: Mapping[str, Standing]) -> bool:
-    """Whether the workloads stand as the expected outcome has it: what is handed over fails, all else is well.
+def fits(expected: str, found: Mapping[str, Standing], *, well_all_the_same: bool = False) -> bool:
+    """Whether the workloads stand as the expected outcome has it: what is handed over fails, what was resolved is well,
+    what was left alone is well or on its way, as a paused rollout is for ever.
 
-    What crashes again and again is well in between: one looks more than once.
+    What crashes again and again is well in between: one looks more than once. ``well_all_the_same``: what is handed
+    over is no trouble of a workload.
     """
-    well = all(item.state == State.WELL for item in found.values())
     failing = any(item.state == State.FAILING for item in found.values())
-    return failing if expected in _HANDED_OVER else well
+    if expected in _HANDED_OVER and not well_all_the_same:
+        return failing
+    allowed = {str(State.WELL), str(State.STARTING)} if expected == _LEFT_ALONE else {str(State.WELL)}
+    return all(item.state in allowed for item in found.values())
 
 
 def _standings(dump: Dump, scenario: Scenario, *, now: datetime, speed: float) -> Iterator[tuple[str, Standing]]:
@@ -62,9 +68,22 @@ def _standings(dump: Dump, scenario: Scenario, *, now: datetime, speed: float) -
             yield name, Standing(state="gone")
             continue
         health = assess(_snapshot(dump, workload, now=now), now, speed)
-        spec = orjson.dumps(pod_template(workload).get("spec") or {}, option=orjson.OPT_SORT_KEYS)
+        spec = orjson.dumps(_as_meant(pod_template(workload).get("spec") or {}), option=orjson.OPT_SORT_KEYS)
         digest = hashlib.sha256(spec).hexdigest()[:12]
         yield name, Standing(state=str(health.state), symptoms=tuple(sorted(health.symptoms)), spec=digest)
+
+
+def _as_meant(spec: Any) -> Any:
+    """Without the place of a pod and its token's volume, whose name the server makes up: a bare pod has both."""
+    if isinstance(spec, Mapping):
+        return {key: _as_meant(item) for key, item in spec.items() if key != "nodeName"}
+    if not isinstance(spec, list):
+        return spec
+    return [_as_meant(item) for item in spec if not (isinstance(item, Mapping) and _is_token(item))]
+
+
+def _is_token(item: Mapping[str, Any]) -> bool:
+    return str(item.get("name", "")).startswith("kube-api-access-") or item.get("mountPath") == _TOKEN
 
 
 def _snapshot(dump: Dump, workload: Mapping[str, Any], *, now: datetime) -> Snapshot:

@@ -1,6 +1,7 @@
 """Two sides of one scenario: what counts as agreeing, and what every difference is called."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,10 +11,11 @@ from simulator.scenario import load_scenario
 
 from .agreement import disagreements
 from .results import Result, Side
-from .standing import Standing, fits
+from .standing import Standing, fits, standings
 
 TYPO = load_scenario("image-typo")
 FLAG = load_scenario("command-flag")
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 WEB, WEB_2 = Standing(state="well", spec="a1"), Standing(state="well", spec="b2")
 
 
@@ -74,6 +76,29 @@ def test_an_outcome_that_the_scenario_accepts_as_well_is_no_difference() -> None
     assert disagreements(outage, here, changed) != ()
 
 
+def test_where_either_of_two_ends_is_accepted_the_state_is_not_compared_but_the_specs_are() -> None:
+    outage = load_scenario("registry-outage")
+    failing = {"Deployment/web": Standing(state="failing", symptoms=("image-pull",), spec="a1")}
+    expected = {"expected": "left_alone", "also": outage.expected["also"], "outcome": "escalated"}
+    here, there = result(**expected), result("real", states=failing, **expected)
+    assert disagreements(outage, here, there) == ()
+    elsewhere = {"Deployment/web": Standing(state="well", spec="b2")}
+    assert disagreements(outage, here, result("real", states=elsewhere, **expected)) != ()
+
+
+def test_a_bare_pods_node_and_token_are_not_what_it_was_meant_to_be() -> None:
+    def pod(node: str, token: str) -> dict[str, Any]:
+        mounts = [{"name": token, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]
+        spec = {"nodeName": node, "volumes": [{"name": token}], "containers": [{"name": "a", "volumeMounts": mounts}]}
+        metadata = {"name": "a", "namespace": TYPO.namespace, "uid": "u", "creationTimestamp": "2026-01-02T00:00:00Z"}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {}}
+
+    lone = replace(TYPO, setup=(pod("", ""),), breaks=())
+    dumps = [{f"v1/Pod/{lone.namespace}/a": pod(node, f"kube-api-access-{node}")} for node in ("x", "y")]
+    here, there = (standings(dump, lone, now=NOW, speed=1.0)["Pod/a"].spec for dump in dumps)
+    assert here == there
+
+
 def test_whether_a_deadline_has_passed_by_now_is_no_difference_but_what_fails_is() -> None:
     def failing(*symptoms: str) -> dict[str, Standing]:
         return {"Deployment/web": Standing(state="failing", symptoms=symptoms, spec="a1")}
@@ -89,6 +114,7 @@ def test_whether_a_deadline_has_passed_by_now_is_no_difference_but_what_fails_is
         ("resolved", ["well", "well"], True),
         ("resolved", ["well", "starting"], False),
         ("left_alone", ["failing"], False),
+        ("left_alone", ["well", "starting"], True),
         ("rolled_back", ["well"], False),
         ("rolled_back", ["failing"], True),
         ("escalated", ["well", "failing"], True),
@@ -106,3 +132,5 @@ def test_a_result_fails_for_its_outcome_its_check_its_events_its_harm_and_its_st
     assert result(outcome="escalated").failures == ("ended escalated, not resolved",)
     broken = msgspec.structs.replace(result(), states={"Deployment/web": Standing(state="failing")})
     assert broken.failures == ("resolved, and yet Deployment/web failing",)
+    either = msgspec.structs.replace(broken, outcome="escalated", also="escalated")
+    assert either.failures == ()  # looked at while it failed, or once it was well

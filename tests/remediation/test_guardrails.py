@@ -213,8 +213,9 @@ def test_a_value_that_a_webhook_turns_into_another_is_refused() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/spec/replicas",
-        "/spec/template/spec/containers[web]/command",
+        "/spec/minReadySeconds",
+        "/spec/template/spec/hostNetwork",
+        "/spec/template/spec/containers[web]/securityContext/privileged",
         "/metadata/managedFields",
         "/metadata/annotations/k8s-auto-fixer~1change",
         "/status/replicas",
@@ -266,11 +267,46 @@ def test_an_image_of_a_repository_this_workload_never_used_is_refused(image: str
     assert "image-repository" in rules(judged(view(edited(live(), IMAGE, image), proposal=asked)))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        ("ngnix:1.28", "nginx:1.28", True),
+        ("docker.io/library/ngnix:1.28", "nginx:1.28", True),
+        ("ngnix:1.28", "nginx:1.29", False),  # more than its name
+        ("ngnix:1.28", "httpd:1.28", False),  # another image
+        ("ngnix:1.28", "evil.example/nginx:1.28", False),
+        ("evil.example/ngnix:1.28", "nginx:1.28", False),
+        ("team/ngnix:1.28", "team/nginx:1.28", False),
+        ("mysql:9", "mariadb:9", False),
+    ],
+)
+def test_a_slip_of_an_official_name_may_be_corrected_and_nothing_else(before: str, after: str, allowed: bool) -> None:
+    now = edited(live(), IMAGE, before)
+    asked = proposal(SetField(path=IMAGE_PATH, expected=before, value=after))
+    ruled = rules(judged(view(edited(now, IMAGE, after), live=now, proposal=asked)))
+    assert ("image-repository" not in ruled) is allowed
+
+
 def test_an_image_of_a_repository_it_has_used_before_is_allowed() -> None:
     before = replica_set(template(container(image="mirror.example/nginx:1.26")), number=1)
     asked = proposal(SetField(path=IMAGE_PATH, expected="nginx:1.27", value="mirror.example/nginx:1.26"))
     answer = edited(live(), IMAGE, "mirror.example/nginx:1.26")
     assert judged(view(answer, proposal=asked, replica_sets=(before,))).answer is Answer.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("written", "new", "allowed"),
+    [
+        ("https://Registry.example/shop/Web:1", "registry.example/shop/web:1", False),  # another host's name
+        ("registry.example/shop/Web:1", "registry.example/shop/web:1", True),
+        ("registry.example/shop/Web:1", "registry.example/shop/web:2", False),
+        ("registry.example/shop/Web:1", "evil.example/shop/web:1", False),
+    ],
+)
+def test_a_name_that_is_none_may_be_spelled_as_it_has_to_be(written: str, new: str, allowed: bool) -> None:
+    now = edited(live(), IMAGE, written)
+    asked = proposal(SetField(path=IMAGE_PATH, expected=written, value=new))
+    assert (judged(view(edited(now, IMAGE, new), live=now, proposal=asked)).answer is Answer.ALLOW) is allowed
 
 
 @pytest.mark.parametrize(
@@ -287,11 +323,42 @@ def test_probes_limits_and_security_settings_are_not_removed(place: str, field: 
     assert any(ruling.rule == "nothing-weakened" and place in ruling.reason for ruling in verdict.objections)
 
 
+def test_a_paused_rollout_is_resumed_only_when_a_person_agrees_and_with_nothing_else_in_it() -> None:
+    resume = SetField(path="/spec/paused", expected=True, value=None)
+    now = live(paused=True)
+    verdict = judged(view(edited(now, "/spec/paused", None), live=now, proposal=proposal(resume)))
+    assert verdict.answer is Answer.NEEDS_APPROVAL
+    more = proposal(resume, SetField(path=IMAGE_PATH, expected="nginx:1.27", value="nginx:1.28"))
+    assert "paused" in rules(before_dry_run(view(live=now, proposal=more)))
+
+
+def test_a_restart_is_a_matter_of_approval() -> None:
+    place = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt"
+    now = live()
+    now["spec"]["template"]["metadata"]["annotations"] = {"team": "shop"}
+    answer = deepcopy(now)
+    answer["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "2026-11-21T12:00:00Z"
+    asked = proposal(SetField(path=place, expected=None, value="2026-11-21T12:00:00Z"))
+    assert judged(view(answer, live=now, proposal=asked)).answer is Answer.NEEDS_APPROVAL
+
+
 def test_a_workload_is_not_scaled_to_zero_to_look_healthy() -> None:
     allowing = Policy(mode=Mode.AUTO, allowed_pointers={"Deployment": ("/spec/**",)})
     asked = proposal(SetField(path="/spec/replicas", expected=1, value=0))
     verdict = judged(view(edited(live(), "/spec/replicas", 0), policy=allowing, proposal=asked))
     assert rules(verdict) == {"nothing-weakened"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"), [(0, 1, True), (0, 2, False), (2, 4, True), (2, 5, False), (3, 2, False)]
+)
+def test_replicas_are_woken_one_at_a_time_and_doubled_at_most_and_only_when_a_person_agrees(
+    before: int, after: int, allowed: bool
+) -> None:
+    now = edited(live(), "/spec/replicas", before)
+    asked = proposal(SetField(path="/spec/replicas", expected=before, value=after))
+    verdict = judged(view(edited(now, "/spec/replicas", after), live=now, proposal=asked))
+    assert verdict.answer is (Answer.NEEDS_APPROVAL if allowed else Answer.REFUSE)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from evidence.sight import Looking, Polled, Sight
 from incidents.changes import Change, ChangeState
 from incidents.incident import Result, Verification
-from incidents.objects import ObjectRef
-from incidents.snapshot import spec_digest
+from incidents.objects import ObjectRef, reference
+from incidents.snapshot import Snapshot, spec_digest
 from incidents.symptoms import Symptom
 from remediation.guardrails.request import LONGEST_CLAIM
 from remediation.verify import UNREADABLE_SECONDS, Verifier
@@ -31,6 +31,7 @@ from tests.builders import (
 )
 from tests.clocks import FakeClock
 from tests.remediation.scripted import ScriptedCluster
+from tests.stateful import member, stateful_set
 from tools.clock import Clock
 from tools.cluster.errors import Unreachable
 from tools.cluster.reader import Reader
@@ -88,6 +89,16 @@ async def judged(film: Film, of: Change, *, speed: float = 1.0) -> tuple[Verific
     clock = FakeClock(speed=speed, on_sleep=film.show)
     verification = await Verifier(_polling(Reader(film.cluster), clock), clock, settle_seconds=SETTLE).verify(of)
     return verification, (clock.now() - NOW).total_seconds()
+
+
+class Deleting:
+    """Keeps the changes for which a pod in the way was looked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Change] = []
+
+    async def step(self, change: Change, snapshot: Snapshot) -> None:
+        self.asked.append(change)
 
 
 STARTING = world(pod(waiting("ContainerCreating")))
@@ -238,3 +249,24 @@ class TestCannotTell:
 
         film.show = back  # type: ignore[method-assign]
         assert (await judged(film, applied()))[0].result is Result.WELL
+
+
+class TestOrderedSets:
+    """A StatefulSet's stuck pod of the revision before says nothing of the new one, and is removed on the way."""
+
+    async def test_the_stuck_pod_is_looked_for_until_the_set_is_well(self) -> None:
+        before = [stateful_set(ready=1), member(0), member(1, revision="bad", ready=False)]
+        after = [stateful_set(ready=2), member(0), member(1)]
+        clock, deleting = FakeClock(on_sleep=(film := Film((0, before), (40, after))).show), Deleting()
+        target = reference(stateful_set())
+        of = _of_spec(
+            change(made=proposal(ends=Symptom.IMAGE_PULL, target=target), state=ChangeState.APPLIED), stateful_set()
+        )
+        verifier = Verifier(
+            _polling(Reader(film.cluster), clock),
+            clock,
+            settle_seconds=SETTLE,
+            unblocking=deleting,  # type: ignore[arg-type]  # all that is asked of it is step()
+        )
+        assert (await verifier.verify(of)).result is Result.WELL
+        assert len(deleting.asked) > 5

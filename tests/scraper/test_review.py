@@ -8,7 +8,7 @@ import pytest
 
 from incidents.decisions import Request, RequestState
 from incidents.incident import Incident, Outcome, Status
-from incidents.objects import CLAIM
+from incidents.objects import AUTOSCALER, CLAIM, reference
 from incidents.policy import Verdict
 from incidents.signals import Source
 from incidents.snapshot import spec_digest
@@ -120,6 +120,25 @@ async def test_a_change_of_what_the_case_rests_on_is_a_reason_to_try_again(
         found.clock.advance(ROUTINE_SECONDS)
         due = await found.handed_over.review()
         assert [one.follows for one in due] == ([first.id] if follows else [])
+
+
+async def test_signals_that_take_turns_to_name_two_objects_change_nothing_that_it_rests_on(tmp_path: Path) -> None:
+    """Which autoscalers are read with a workload depends on the last signal; that is no work of anybody's."""
+    scalers = [thing(AUTOSCALER, name, spec={"minReplicas": number}) for number, name in enumerate(("one", "two"))]
+    async with seeing(tmp_path, *BROKEN, *scalers) as found:
+        first = await held(found, Status.HANDED_OVER)
+        for scaler in (*scalers, *scalers):
+            present = await found.store.incident(first.id)
+            assert present is not None
+            last = msgspec.structs.replace(present.last_signal, about=reference(scaler))
+            await found.store.save_incident(msgspec.structs.replace(present, last_signal=last))
+            found.clock.advance(ROUTINE_SECONDS)
+            assert await found.handed_over.review() == []
+        scalers[1]["spec"] = {"minReplicas": 7}
+        found.cluster.serve(*BROKEN, *scalers)
+        found.clock.advance(ROUTINE_SECONDS)
+        (due,) = await found.handed_over.review()
+        assert due.follows == first.id
 
 
 async def test_what_follows_an_incident_that_a_person_has_asked_for_was_asked_for_by_nobody(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from incidents.objects import (
     AUTOSCALER,
     CLAIM,
     CRON_JOB,
+    INGRESS,
+    INGRESS_CLASS,
     JOB,
     NODE,
     POD,
@@ -81,6 +83,14 @@ BLIND = thing(
 )
 UNBOUND = thing(CLAIM, "data", spec={"storageClassName": "fast"}, status={"phase": "Pending"})
 SELECTING = thing(SERVICE, "front", spec={"selector": {"app": "wbe"}})
+
+
+def route(service: str, **spec: Any) -> Object:
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}
+    return thing(INGRESS, "door", spec={"rules": [{"http": {"paths": [path]}}], **spec})
+
+
+SERVED = [thing(SERVICE, "front", spec={}), thing(INGRESS_CLASS, "inner")]
 DOWN = thing(
     NODE, "node-1", status={"conditions": [condition("Ready", "Unknown", "NodeStatusUnknown", "stopped posting")]}
 )
@@ -98,6 +108,8 @@ DOWN = thing(
         ([BLIND], "horizontalpodautoscaler/web-scaler in shop", Symptom.AUTOSCALER_INACTIVE),
         ([UNBOUND], "persistentvolumeclaim/data in shop", Symptom.CLAIM_PENDING),
         ([SELECTING], "service/front in shop", Symptom.SELECTS_NOTHING),
+        ([route("fornt"), *SERVED], "ingress/door in shop", Symptom.SELECTS_NOTHING),
+        ([route("front", ingressClassName="innre"), *SERVED], "ingress/door in shop", Symptom.SELECTS_NOTHING),
         ([DOWN], "node/node-1", Symptom.NODE_NOT_READY),
     ],
     ids=lambda value: str(value) if not isinstance(value, list) else "",
@@ -127,6 +139,11 @@ ENDED_LONG_AGO = {
     "objects",
     [
         [deployment(ready=1), replica_set(), pod(ready=True)],
+        [route("front", ingressClassName="inner"), *SERVED],
+        [
+            {**route("front", ingressClassName="old"), "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
+            *SERVED,
+        ],
         [SCALED_DOWN, thing(SERVICE, "front", spec={"selector": {"app": "web"}})],
         [{**STUCK, "metadata": {**STUCK["metadata"], "deletionTimestamp": stamp()}}],
         [{**STOPPED, "spec": {**STOPPED["spec"], "suspend": True}}],
@@ -139,6 +156,8 @@ ENDED_LONG_AGO = {
     ],
     ids=[
         "well",
+        "routed",
+        "taken up",
         "scaled to zero",
         "being deleted",
         "suspended",

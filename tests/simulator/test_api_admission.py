@@ -240,3 +240,51 @@ class TestPriorities:
         assert api.create(PODS, pod())["spec"]["priorityClassName"] == "usual"
         second = api.create(CLASSES, {"metadata": {"name": "other"}, "value": 7, "globalDefault": True})
         assert refused(second) == "PriorityClass usual is already marked as default. Only one default can exist"
+
+
+class TestWebhooks:
+    """A webhook is not called; that nobody can be asked is said in the real words."""
+
+    PLACE = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    ASKED = (
+        'failed calling webhook "pods.example.com": failed to call webhook: '
+        'Post "https://gate.default.svc:443/check?timeout=10s": '
+    )
+
+    def webhook(self, api: Api, **fields: Any) -> None:
+        rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+        place = {"service": {"name": "gate", "namespace": "default", "path": "/check"}}
+        hook = {"name": "pods.example.com", "rules": [rule], "clientConfig": place, "sideEffects": "None"} | fields
+        body = {"metadata": {"name": "gate"}, "webhooks": [hook | {"admissionReviewVersions": ["v1"]}]}
+        made = api.create(self.PLACE, body)
+        assert made["kind"] == "ValidatingWebhookConfiguration", made
+
+    def told(self, api: Api) -> str:
+        answer = api.create(PODS, pod("web"))
+        assert (answer["code"], answer["reason"]) == (500, "InternalError"), answer
+        return str(answer["message"]).removeprefix("Internal error occurred: ")
+
+    def test_a_service_that_is_not_there_or_has_nobody_behind_it_refuses_the_write(self, api: Api) -> None:
+        self.webhook(api)
+        assert self.told(api) == f'{self.ASKED}service "gate" not found'
+        api.create(f"{SPACE}/services", {"metadata": {"name": "gate"}, "spec": {"ports": [{"port": 443}]}})
+        assert self.told(api) == f'{self.ASKED}no endpoints available for service "gate"'
+        ready = [{"addresses": ["10.0.0.9"], "conditions": {"ready": True}}]
+        named = {"name": "gate-1", "labels": {"kubernetes.io/service-name": "gate"}}
+        slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+        api.create(slices, {"metadata": named, "addressType": "IPv4", "endpoints": ready, "ports": []})
+        assert api.create(PODS, pod("web"))["kind"] == "Pod"
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"failurePolicy": "Ignore"},
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}}},
+            {"objectSelector": {"matchLabels": {"app": "other"}}},
+            {"clientConfig": {"url": "https://gate.example.com/check"}},
+        ],
+        ids=["ignored", "another namespace", "another object", "a place outside"],
+    )
+    def test_a_webhook_that_need_not_be_asked_refuses_nothing(self, api: Api, fields: dict[str, Any]) -> None:
+        self.webhook(api, **fields)
+        assert api.create(PODS, pod("web"))["kind"] == "Pod"

@@ -91,6 +91,14 @@ def test_a_registry_is_away_from_when_it_is_first_asked() -> None:
     assert images.find(reference).digest.startswith("sha256:")
 
 
+def test_a_registry_may_say_why_it_is_away() -> None:
+    limited = Registry(outage_seconds=60, outage_status="429 Too Many Requests")
+    catalogue = Catalogue({"away.example/web": {"1": Program()}}, {"away.example": limited})
+    images = NodeImages(RegistryHosts(catalogue, SimClock()))
+    with pytest.raises(PullError, match="429 Too Many Requests"):
+        images.find(ImageReference.parse("away.example/web:1"))
+
+
 def test_what_was_pulled_with_a_secret_is_not_there_for_those_without() -> None:
     images = NodeImages(RegistryHosts(load_catalogue(), SimClock()))
     reference, own = ImageReference.parse(PRIVATE), frozenset({("puller", "let-me-pull")})

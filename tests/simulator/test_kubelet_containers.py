@@ -6,8 +6,11 @@ import httpx
 import pytest
 
 from simulator.api_client import ApiError
+from simulator.clock import SimClock
 from simulator.kubelet.catalogue import Catalogue, CatalogueError, Exit, Program, load_catalogue
 from simulator.kubelet.execution import StartError, Surroundings, plan
+from simulator.kubelet.process import Process
+from simulator.kubelet.programs import Needs, Upstream
 from simulator.resources import CONFIG_MAPS, PODS
 from tests.simulator.world import NAMESPACE, World, alone, container, running_world
 
@@ -233,6 +236,28 @@ def test_needs_that_are_not_met_end_the_program_with_the_line_that_says_so() -> 
     assert end is not None
     assert end.logs == ("fatal: required environment variable DATABASE_URL is not set",)
     assert plan(program, {}, Surroundings(variables={"DATABASE_URL"})).end is None
+
+
+def test_a_port_that_another_container_of_the_pod_listens_on_is_in_use() -> None:
+    program = Program(ports={8080: {}})
+    end = plan(program, {}, Surroundings(bound={8080})).end
+    assert end is not None
+    assert end.logs == ("fatal: listen tcp :8080: bind: address already in use",)
+    assert plan(program, {}, Surroundings(bound={9090})).end is None
+
+
+async def test_a_program_logs_each_new_reason_for_which_it_reaches_nobody() -> None:
+    reasons: list[str | None] = ["connection refused", "connection refused", None, "i/o timeout"]
+
+    async def reach(upstream: Upstream) -> str | None:
+        return reasons.pop(0)
+
+    needs = Needs(upstreams=(Upstream("catalog", 80, "unready"),))
+    told: list[str] = []
+    execution = plan(Program(needs=needs), {}, Surroundings())
+    process = Process(execution, SimClock(), 0.0, reach=reach, log=told.extend)
+    assert [await process.lacks_upstream() for _ in range(4)] == [True, True, False, True]
+    assert told == [f"{{time}} ERROR cannot reach catalog:80: {why}" for why in ("connection refused", "i/o timeout")]
 
 
 def test_an_unknown_command_is_a_start_error_and_the_entry_point_is_not() -> None:

@@ -236,3 +236,18 @@ class TestAnObservation:
         await store.save_observation(incident.id, 2, some_evidence(), detail={})
         assert await store.rounds(incident.id) == [some_round()]
         assert await store.latest_evidence(incident.id) == some_evidence()
+
+
+class TestWhatOneExplains:
+    """The incidents under a cause, asked for at every look at it."""
+
+    async def test_those_that_are_not_closed_are_found_and_no_others(self, store: Store) -> None:
+        cause, _ = await store.open_or_join(subject(), signal())
+        under, _ = await store.open_or_join(other_subject(), signal("event-2"))
+        assert await store.explained_by(cause.id) == []
+        held = msgspec.structs.replace(under, status=Status.HANDED_OVER, caused_by=cause.id)
+        await store.save_incident(held)
+        assert [one.id for one in await store.explained_by(cause.id)] == [under.id]
+        assert await store.explained_by(under.id) == []
+        await store.save_incident(msgspec.structs.replace(held, status=Status.CLOSED, ended_at=NOW))
+        assert await store.explained_by(cause.id) == []

@@ -354,3 +354,67 @@ def test_wrapping_an_address_does_not_change_what_it_is(address: ipaddress.IPv4A
     mapped = ipaddress.IPv6Address(f"::ffff:{address}")
     translated = ipaddress.IPv6Address(int(ipaddress.IPv6Address("64:ff9b::")) + int(address))
     assert is_public(mapped) == is_public(address) == is_public(translated)
+
+
+CONFIG = "sha256:" + "c" * 64
+MANIFEST = "sha256:" + "d" * 64
+OURS = {"os": "linux", "architecture": "amd64"}
+SAYS: dict[str, object] = {**OURS, "config": {"Entrypoint": ["/app/web"]}}
+
+
+async def test_what_an_image_says_of_itself_is_read_by_its_manifest(registry_server: RegistryServer) -> None:
+    registry_server.script(Scripted(200, {"config": {"digest": CONFIG}}), Scripted(200, SAYS))
+    async with RegistryClient(settings(registry_server)) as client:
+        assert await client.config("nginx:1.27") == SAYS
+    assert [request.path for request in registry_server.requests] == [
+        "/v2/library/nginx/manifests/1.27",
+        f"/v2/library/nginx/blobs/{CONFIG}",
+    ]
+    assert "image.index" in registry_server.requests[0].headers["Accept"]
+
+
+async def test_of_several_platforms_that_of_the_nodes_is_read(registry_server: RegistryServer) -> None:
+    built = [
+        {"digest": "sha256:" + "e" * 64, "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": MANIFEST, "platform": OURS},
+    ]
+    answers = ({"manifests": built}, {"config": {"digest": CONFIG}}, SAYS)
+    registry_server.script(*(Scripted(200, answer) for answer in answers))
+    async with RegistryClient(settings(registry_server)) as client:
+        assert await client.config("nginx") == SAYS
+    assert registry_server.requests[1].path == f"/v2/library/nginx/manifests/{MANIFEST}"
+
+
+@pytest.mark.parametrize("digest", ["../../../secret", "sha256:short", None, 7])
+async def test_what_to_read_next_is_a_digest_or_nothing(registry_server: RegistryServer, digest: object) -> None:
+    registry_server.script(Scripted(200, {"config": {"digest": digest}}))
+    async with RegistryClient(settings(registry_server)) as client:
+        with pytest.raises(RegistryError, match="no digest"):
+            await client.config("nginx")
+    assert len(registry_server.requests) == 1
+
+
+async def test_an_image_of_a_registry_that_is_not_named_is_not_asked_about(registry_server: RegistryServer) -> None:
+    async with RegistryClient(settings(registry_server)) as client:
+        with pytest.raises(RegistryNotAllowed):
+            await client.config("evil.example/x")
+    assert not registry_server.requests
+
+
+async def test_an_image_that_is_not_there_is_no_answer(registry_server: RegistryServer) -> None:
+    registry_server.script(Scripted(404, {"errors": []}))
+    async with RegistryClient(settings(registry_server)) as client:
+        with pytest.raises(RepositoryNotFound):
+            await client.config("nginx:0")
+
+
+async def test_a_config_is_read_with_an_anonymous_token(tls_registry: RegistryServer, certificate: Path) -> None:
+    tls_registry.wants_token = True
+    async with RegistryClient(settings(tls_registry, ca_file=str(certificate))) as client:
+        with pytest.raises(RepositoryNotFound):  # the server knows no manifests
+            await client.config("nginx:1.27")
+    assert [request.path for request in tls_registry.requests] == [
+        "/v2/library/nginx/manifests/1.27",
+        "/token",
+        "/v2/library/nginx/manifests/1.27",
+    ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidents.images import ImageReference, ImageReferenceError, is_tag, parse_image
+from incidents.images import ImageReference, ImageReferenceError, is_tag, parse_image, respelled
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -118,3 +118,26 @@ def test_any_text_is_a_reference_or_a_clear_error(text: str) -> None:
 def test_a_tag_that_is_accepted_can_stand_in_a_reference(text: str) -> None:
     if is_tag(text):
         assert ImageReference("docker.io", "library/x").with_tag(text) == parse_image(f"x:{text}")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("registry.example/Shop/web:2.4.1", "registry.example/shop/web:2.4.1"),
+        ("registry.example/shop/web::2.4.1", "registry.example/shop/web:2.4.1"),
+        ("https://registry.example:5000/shop//web:1", "registry.example:5000/shop/web:1"),
+        (" Nginx:1.27 ", "nginx:1.27"),
+    ],
+)
+def test_what_is_no_reference_is_respelled_where_it_can_mean_but_one(written: str, meant: str) -> None:
+    found = respelled(written)
+    assert found is not None
+    assert str(found) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nginx:1.27", "nginx:1.27 1.28", "nginx:1.27:latest", "", "::", "a" * 5_000, "nginx@sha256:abc", "nginx:-x"],
+)
+def test_what_is_one_or_still_is_none_is_not(text: str) -> None:
+    assert respelled(text) is None

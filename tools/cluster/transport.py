@@ -30,6 +30,7 @@ from tools.cluster.errors import (
     Unreachable,
     error_from,
 )
+from tools.cluster.spelling import spelled
 from tools.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ class _Source:
         configuration.retries = None  # repeated here, where Retry-After and the kind of request are known
         configuration.connection_pool_maxsize = 32
         # aiohttp would look for a proxy and read ~/.netrc anew, in other threads, before each request.
-        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.client_session_kwargs = {"trust_env": False, "middlewares": (spelled,)}
         given = self.kubeconfig
         try:
             if self.in_cluster:

@@ -18,6 +18,8 @@ from incidents.objects import (
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
+    INGRESS,
+    INGRESS_CLASS,
     JOB,
     NODE,
     POD,
@@ -173,6 +175,50 @@ class _Service(TypedDict):
     spec: NotRequired[_ServiceSpec | None]
 
 
+class _BackendService(TypedDict):
+    name: str
+
+
+class _Backend(TypedDict):
+    service: NotRequired[_BackendService | None]
+
+
+class _IngressPath(TypedDict):
+    backend: NotRequired[_Backend | None]
+
+
+class _Http(TypedDict):
+    paths: NotRequired[list[_IngressPath] | None]
+
+
+class _IngressRule(TypedDict):
+    http: NotRequired[_Http | None]
+
+
+class _IngressSpec(TypedDict):
+    ingressClassName: NotRequired[str | None]
+    defaultBackend: NotRequired[_Backend | None]
+    rules: NotRequired[list[_IngressRule] | None]
+
+
+class _Addresses(TypedDict):
+    ingress: NotRequired[list[dict[str, Any]] | None]
+
+
+class _IngressStatus(TypedDict):
+    loadBalancer: NotRequired[_Addresses | None]
+
+
+class _Ingress(TypedDict):
+    metadata: _Metadata
+    spec: NotRequired[_IngressSpec | None]
+    status: NotRequired[_IngressStatus | None]
+
+
+class _IngressClass(TypedDict):
+    metadata: _Metadata
+
+
 class _ClaimSpec(TypedDict):
     storageClassName: NotRequired[str | None]
 
@@ -224,6 +270,8 @@ _DECODERS: dict[Kind, msgspec.json.Decoder[Any]] = {
     POD: msgspec.json.Decoder(_Pod),
     NODE: msgspec.json.Decoder(_Node),
     SERVICE: msgspec.json.Decoder(_Service),
+    INGRESS: msgspec.json.Decoder(_Ingress),
+    INGRESS_CLASS: msgspec.json.Decoder(_IngressClass),
     CLAIM: msgspec.json.Decoder(_Claim),
     AUTOSCALER: msgspec.json.Decoder(_Autoscaler),
     STORAGE_CLASS: msgspec.json.Decoder(_StorageClass),

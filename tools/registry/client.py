@@ -1,4 +1,4 @@
-"""Which tags a repository has: the one question this program asks a registry.
+"""Which tags a repository has, and what an image says of itself: the two questions this program asks a registry.
 
 Read-only and anonymous. A list that is longer than the settings allow is an error rather than the beginning of a list,
 because whoever asks wants to conclude that a tag does **not** exist. Tags are text from outside: what could not stand
@@ -7,6 +7,7 @@ in an image reference is dropped.
 
 import asyncio
 import re
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -20,11 +21,19 @@ from tools.registry.transport import Reply, Transport, same_origin
 from tools.scrub import one_line
 
 _PAGE = 1_000
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MANIFESTS = ", ".join(
+    (
+        *(f"application/vnd.oci.image.{kind}.v1+json" for kind in ("manifest", "index", "config")),
+        *(f"application/vnd.docker.distribution.manifest.{kind}v2+json" for kind in ("", "list.")),
+        "application/json",
+    )
+)
 _NEXT = re.compile(r'<([^<>\s]{1,2048})>\s*;\s*rel="?next"?', re.IGNORECASE)
 
 
 class RegistryClient:
-    """Lists tags; an async context manager that owns its connections."""
+    """Lists tags and reads image configs; an async context manager that owns its connections."""
 
     def __init__(self, settings: RegistrySettings | None = None, *, look_up: LookUp = system_look_up) -> None:
         self._settings = settings or RegistrySettings()
@@ -56,6 +65,41 @@ class RegistryClient:
             seconds = self._settings.deadline_seconds
             raise RegistryError(f"{registry.name} did not list its tags within {seconds:g} s") from error
 
+    async def config(self, image: ImageReference | str) -> Mapping[str, Any]:
+        """What an image says of itself: the OCI image config, as built for linux/amd64 where there are several.
+
+        Raises what ``tags`` raises.
+        """
+        reference = _parsed(image)
+        registry = self._settings.find(reference.registry)
+        if registry is None:
+            raise RegistryNotAllowed(f"{reference.registry} may not be asked: add it to registries")
+        try:
+            async with asyncio.timeout(self._settings.deadline_seconds):
+                return await self._config(registry, reference)
+        except TimeoutError as error:
+            seconds = self._settings.deadline_seconds
+            raise RegistryError(f"{registry.name} did not describe the image within {seconds:g} s") from error
+
+    async def _config(self, registry: Registry, reference: ImageReference) -> Mapping[str, Any]:
+        base, wanted = f"{registry.origin}/v2/{reference.repository}", reference.digest or reference.effective_tag
+        manifest = await self._document(registry, reference, f"{base}/manifests/{wanted}")
+        if one := _platform_of(manifest):
+            manifest = await self._document(registry, reference, f"{base}/manifests/{one}")
+        return await self._document(registry, reference, f"{base}/blobs/{_digest_of(manifest.get('config'))}")
+
+    async def _document(self, registry: Registry, reference: ImageReference, url: str) -> Mapping[str, Any]:
+        reply = await self._transport.get(url, accept=_MANIFESTS)
+        if reply.status == 401:
+            token = await anonymous_token(
+                self._transport, self._settings, registry, repository=reference.repository, refusal=reply
+            )
+            reply = await self._transport.get(url, token=token, accept=_MANIFESTS)
+        answer = _accepted(reply, registry, reference.repository)
+        if not isinstance(answer, dict):
+            raise RegistryError(f"{registry.name} describes {reference.repository} with something that is no document")
+        return answer
+
     async def _listed(self, registry: Registry, repository: str) -> list[str]:
         url = f"{registry.origin}/v2/{repository}/tags/list?n={_PAGE}"
         token: str | None = None
@@ -75,6 +119,25 @@ class RegistryClient:
                 return list(tags)
             url = following
         raise RegistryError(f"{registry.name} lists more tags of {repository} than are read")
+
+
+def _platform_of(manifest: Mapping[str, Any]) -> str:
+    """The digest of the manifest for linux/amd64, else of the first; empty where this is no index of several."""
+    built = [one for one in manifest.get("manifests") or () if isinstance(one, dict)]
+    platforms = [one.get("platform") or {} for one in built]
+    fitting = [
+        one
+        for one, platform in zip(built, platforms, strict=True)
+        if (platform.get("os"), platform.get("architecture")) == ("linux", "amd64")
+    ]
+    return _digest_of((fitting or built)[0]) if built else ""
+
+
+def _digest_of(descriptor: Any) -> str:
+    digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise RegistryError("the registry's answer names no digest to read next")
+    return digest
 
 
 def _parsed(image: ImageReference | str) -> ImageReference:

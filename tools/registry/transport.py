@@ -71,9 +71,9 @@ class Transport:
         if session is not None:
             await session.close()
 
-    async def get(self, url: str, *, token: str | None = None) -> Reply:
+    async def get(self, url: str, *, token: str | None = None, accept: str = "application/json") -> Reply:
         """GET `url`, whose host the caller has found permitted. Raises RegistryError."""
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
         for _ in range(_MOST_REDIRECTS + 1):
             reply = await self._once(url, headers)
             if reply.status not in _REDIRECTS:

@@ -108,6 +108,8 @@ def change_detail(change: Change, *, approved_by: str, key: bytes) -> dict[str, 
         "approval": change.approval,
         "approved_by": approved_by,
     }
+    if change.made:
+        said["made"] = change.made  # the uid of what was created in the target's place
     left_out = len(change.diff) - LEAVES_SHOWN
     return {**said, "leaves_left_out": left_out} if left_out > 0 else said
 

@@ -66,6 +66,9 @@ class Incidents(Protocol):
     async def incidents(self, *statuses: Status, limit: int = 1000) -> list[Incident]:
         """Incidents with one of these statuses (all without any), newest first."""
 
+    async def explained_by(self, incident: IncidentId) -> list[Incident]:
+        """The incidents that are not closed and are explained by this one, oldest first."""
+
     async def save_incident(self, incident: Incident) -> None:
         """Write an incident's present state. Signals counted since it was read stay counted."""
 

@@ -191,7 +191,12 @@ _FIFTH = (
     "CREATE INDEX runs_by_incident ON runs (incident)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = (
+    """CREATE INDEX incidents_by_cause ON incidents (json_extract(body, '$.caused_by'))
+        WHERE status <> 'closed' AND json_extract(body, '$.caused_by') IS NOT NULL""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 ABOUT_AN_INCIDENT = (

@@ -12,6 +12,7 @@ from incidents.objects import ChangeId, ClusterId, IncidentId
 from incidents.subjects import Subject
 from tools.store.audit import change_detail
 from tools.store.database import Rows
+from tools.store.succession import made_anew
 from tools.store.tables import Tables, kept_once, marks
 
 _SEEN_AGAIN = timedelta(days=1)  # a revision seen well is written down again no more often
@@ -28,6 +29,8 @@ class ChangeTables(Tables):
         known = rows.texts("SELECT state FROM changes WHERE id = ?", (change.id,))
         if known and ChangeState(known[0]).is_last:
             return False
+        if change.made:
+            made_anew(rows, change)
         rows.run(
             "INSERT INTO changes (id, incident, state, target_uid, approval, prepared_at, ended_at, cluster, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?,"

@@ -17,11 +17,15 @@ from incidents.signals import Signal
 from incidents.subjects import Subject
 from tools.store.database import Rows
 from tools.store.records import TimelineEntry
+from tools.store.succession import open_incident
 from tools.store.tables import Tables, marks
 from tools.store.timeline import write_entry
 
-_OF_SUBJECT = "SELECT body FROM incidents WHERE subject_key = ? AND status <> 'closed'"
 _BODY = "UPDATE incidents SET body = ? WHERE id = ?"
+_EXPLAINED = (  # in the words of the index, so that it is used
+    "SELECT body FROM incidents WHERE status <> 'closed' AND json_extract(body, '$.caused_by') IS NOT NULL"
+    " AND json_extract(body, '$.caused_by') = ? ORDER BY opened_at, rowid"
+)
 _ROUND = "INSERT INTO rounds (incident, number, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
 _EVIDENCE = (
     "INSERT INTO evidence (incident, round, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
@@ -46,9 +50,7 @@ class IncidentTables(Tables):
             for subject, signal in batch:
                 events[subject.key].append(signal.event_uid)
             for subject, signal in batch:
-                found = held.get(subject.key) or counted.read(
-                    rows.body(_OF_SUBJECT, (subject.key,), Incident), events[subject.key]
-                )
+                found = held.get(subject.key) or counted.read(open_incident(rows, subject), events[subject.key])
                 incident = (
                     _grown(counted, found, signal) if found else self._opened(rows, subject, signal, None, counted)
                 )
@@ -66,7 +68,7 @@ class IncidentTables(Tables):
 
     def _joined(self, rows: Rows, subject: Subject, signal: Signal) -> tuple[Incident, bool]:
         counted = Counted(rows)
-        found = counted.read(rows.body(_OF_SUBJECT, (subject.key,), Incident), [signal.event_uid])
+        found = counted.read(open_incident(rows, subject), [signal.event_uid])
         incident = _grown(counted, found, signal) if found else self._opened(rows, subject, signal, None, counted)
         counted.write()
         if found is not None and incident is not found:
@@ -113,7 +115,7 @@ class IncidentTables(Tables):
 
     async def incident_of(self, subject: Subject) -> Incident | None:
         """The incident of a subject that is not closed."""
-        return await self._database.read(lambda rows: rows.body(_OF_SUBJECT, (subject.key,), Incident))
+        return await self._database.read(lambda rows: open_incident(rows, subject))
 
     async def incidents(self, *statuses: Status, limit: int = 1000) -> list[Incident]:
         """Incidents with one of these statuses (all without any), newest first."""
@@ -123,6 +125,10 @@ class IncidentTables(Tables):
             " ORDER BY opened_at DESC, rowid DESC LIMIT ?"
         )
         return await self._database.read(lambda rows: rows.bodies(query, (*wanted, limit), Incident))
+
+    async def explained_by(self, incident: IncidentId) -> list[Incident]:
+        """The incidents that are not closed and are explained by this one, oldest first."""
+        return await self._database.read(lambda rows: rows.bodies(_EXPLAINED, (incident,), Incident))
 
     async def save_incident(self, incident: Incident) -> None:
         """Write an incident's present state. Signals counted since it was read stay counted."""
@@ -198,6 +204,8 @@ def _saved(rows: Rows, incident: Incident, now: datetime) -> None:
     known = rows.body("SELECT body FROM incidents WHERE id = ?", (incident.id,), Incident)
     if known is not None and known.signals > incident.signals:
         incident = msgspec.structs.replace(incident, signals=known.signals, last_signal=known.last_signal)
+    if known is not None and known.subject != incident.subject:
+        incident = msgspec.structs.replace(incident, subject=known.subject)  # it was made anew since this was read
     closed = incident.status is Status.CLOSED
     ended = (incident.ended_at or now).timestamp() if closed else None
     rows.run(

@@ -117,7 +117,7 @@ def _default_probe(probe: Object) -> None:
             probe[field] = value
     _default_http(probe.get("httpGet"))
     if isinstance(probe.get("grpc"), dict):
-        probe["grpc"].setdefault("service", "")
+        probe["grpc"]["service"] = probe["grpc"].get("service") or ""
 
 
 def _default_http(get: Object | None) -> None:

@@ -1,0 +1,125 @@
+"""Answers to what playbooks ask for beyond the usual: tags and images, and lists of what stands beside the subject.
+
+What cannot be read (not granted, not there, too much) is named in ``unread`` and answered with nothing, so that nobody
+asks again. What the program has not been granted is not asked for at all: a refused request is noise in the API
+server's audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from evidence.image_index import ImageIndex
+from evidence.redaction import mask_manifest
+from incidents.evidence import Evidence, Want, WantKind
+from incidents.images import ImageReferenceError, parse_image
+from incidents.objects import LISTED, NODE, POD, SECRET
+from incidents.signals import clean
+from tools.cluster.errors import ClusterError
+from tools.cluster.listing import list_beside
+from tools.cluster.reader import Reader
+from tools.registry import RegistryClient, RegistryError
+
+_FACT, _FACTS = 300, 60  # characters and lines of what an image says of itself: it is text from outside
+NOT_GRANTED = "its keys are read only with the optional role (setting read_secret_keys)"
+
+
+class Answers:
+    """Reads them. ``registry``: None means that nobody is asked; ``images``: the index of a sweep, where there is one.
+
+    ``secrets``: whether the optional role that lets the names of Secrets' keys be read has been granted.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        registry: RegistryClient | None = None,
+        images: ImageIndex | None = None,
+        secrets: bool = False,
+    ) -> None:
+        self._reader = reader
+        self._registry = registry
+        self._images = images
+        self._refused = frozenset() if secrets else frozenset({SECRET.kind})
+
+    async def answer(self, evidence: Evidence, wants: Sequence[Want]) -> Evidence:
+        """The same evidence with answers; an empty one where there is none."""
+        answers, objects, unread = dict(evidence.answers), dict(evidence.objects), list(evidence.unread)
+        for want in wants:
+            answers[want.key] = ()
+            try:
+                if want.kind is WantKind.OBJECTS:
+                    objects[want.name] = await self._objects(evidence, want.name)
+                else:
+                    answers[want.key] = tuple(await self._texts(want))
+            except (ClusterError, ImageReferenceError, RegistryError) as error:
+                unread.append(f"{want.key}: {clean(error, 200)}")
+        return msgspec.structs.replace(evidence, answers=answers, objects=objects, unread=tuple(unread))
+
+    async def _objects(self, evidence: Evidence, name: str) -> tuple[dict[str, object], ...]:
+        if name in self._refused:
+            raise ClusterError(NOT_GRANTED)
+        if name not in LISTED:
+            raise ClusterError("no playbook may ask for this kind")
+        found = await list_beside(self._reader, LISTED[name], evidence.subject.namespace)
+        return tuple(mask_manifest(item) for item in found)
+
+    async def _texts(self, want: Want) -> Collection[str]:
+        match want.kind:
+            case WantKind.KNOWN_IMAGES:
+                return await self._known_images(want.name)
+            case WantKind.IMAGE_TAGS if self._registry is not None:
+                return await self._registry.tags(want.name)
+            case WantKind.IMAGE_CONFIG if self._registry is not None:
+                return described(await self._registry.config(want.name))
+        return []
+
+    async def _known_images(self, repository: str) -> list[str]:
+        """Images of one repository that nodes hold or pods run: other namespaces lend tags, never a repository."""
+        indexed = await self._images.of(repository) if self._images is not None else None
+        if indexed is not None:
+            return indexed
+        wanted = parse_image(repository)
+        found: set[str] = set()
+        async for node in self._reader.each(NODE):
+            for image in node.get("status", {}).get("images") or ():
+                found.update(_of_repository(image.get("names") or (), wanted.registry, wanted.repository))
+        async for pod in self._reader.each(POD, fields="status.phase=Running"):
+            images = (item.get("image", "") for item in pod.get("spec", {}).get("containers") or ())
+            found.update(_of_repository(images, wanted.registry, wanted.repository))
+        return sorted(found)
+
+
+def described(config: Mapping[str, Any]) -> list[str]:
+    """What an image says of itself, a line a fact: ``entrypoint=/app/web``, ``port=8080/tcp``, ``user=1000``.
+
+    The variables an image sets are left out: some carry secrets.
+    """
+    run = config.get("config")
+    run = run if isinstance(run, Mapping) else {}
+    facts = [(key.lower(), word) for key in ("Entrypoint", "Cmd") for word in _words(run.get(key))]
+    ports = run.get("ExposedPorts")
+    facts += [("port", str(port)) for port in sorted(map(str, ports if isinstance(ports, Mapping) else ()))]
+    facts += [("user", run["User"])] if run.get("User") else []
+    facts += [("platform", f"{config.get('os')}/{config.get('architecture')}")]
+    return [f"{name}={clean(value, _FACT)}" for name, value in facts[:_FACTS]]
+
+
+def _words(value: object) -> list[str]:
+    return [str(word) for word in value] if isinstance(value, list) else []
+
+
+def _of_repository(images: Iterable[str], registry: str, repository: str) -> list[str]:
+    kept = []
+    for text in images:
+        try:
+            image = parse_image(text)
+        except ImageReferenceError:
+            continue
+        if (image.registry, image.repository) == (registry, repository):
+            kept.append(str(image))
+    return kept

@@ -1,0 +1,110 @@
+"""Which probes fail, what the kubelet says of each, and which of them is the one to look at first.
+
+Words of pkg/kubelet/prober (``Readiness probe failed: ...``), pkg/probe/http, pkg/probe/grpc and net/http. An event may
+be old: a probe that kills its container leads, and what fails for a moment while a program starts does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from incidents.evidence import Evidence
+from incidents.symptoms import Symptom
+from playbooks.last_words import killed_by_probe
+from playbooks.listening import handler, number_of, only_inside
+
+_SAID = re.compile(r"(?P<which>Readiness|Liveness|Startup) probe (?:failed|errored[^:]*): (?P<why>.*)", re.DOTALL)
+_KILLING = ("livenessProbe", "startupProbe", "readinessProbe")
+_WAITING = ("readinessProbe", "startupProbe", "livenessProbe")
+_ENDING = frozenset({Symptom.CRASH_LOOP, Symptom.RUN_ERROR, Symptom.OOM_KILLED})
+_LONGEST = 300
+
+REFUSED = re.compile(r"connection refused|timeout: failed to connect service")
+_NO_HEALTH_SERVICE = re.compile(r"Unimplemented|unknown service|does not implement")
+_NOT_SERVING = re.compile(r"service unhealthy \(responded with \"?(?P<state>\w+)")
+_STATUS = re.compile(r"statuscode: (?P<code>\d{3})")
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe that fails: whose, which, and what the kubelet says."""
+
+    container: dict[str, Any]
+    probe: str
+    said: str
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return str(self.container.get("name"))
+
+    @property
+    def present(self) -> dict[str, Any]:
+        """The probe as it stands."""
+        return dict(self.container.get(self.probe) or {})
+
+    @property
+    def asks(self) -> dict[str, Any]:
+        """What it asks, without its numbers of patience."""
+        return handler(self.present)
+
+    @property
+    def port(self) -> int | None:
+        """The port it asks, as a number; None where it asks none that the container has."""
+        return number_of(self.container, self.asks.get("port"))
+
+    @property
+    def says_unwell(self) -> bool:
+        """Whether the program was reached, and says itself that it is not well: then the probe does its work."""
+        status = _STATUS.search(self.said)
+        return bool(_NOT_SERVING.search(self.said) or (status and int(status["code"]) >= 500))
+
+
+def failures(evidence: Evidence) -> list[Failure]:
+    """Failing probes of the present template: those that kill first, else what keeps it from being ready."""
+    said = dict(_words(evidence))
+    killed = any(killed_by_probe(evidence, str(one.get("name"))) for one in _all(evidence))
+    found = []
+    for probe in _KILLING if killed else _WAITING:
+        with_it = [one for one in _all(evidence) if one.get(probe)]
+        if probe in said and len(with_it) == 1 and not _ends_by_itself(evidence, str(with_it[0].get("name"))):
+            found.append(Failure(container=with_it[0], probe=probe, said=said[probe]))
+    return found
+
+
+def cause_of(evidence: Evidence, failure: Failure) -> str:
+    """What is wrong, in words for a person."""
+    cause = f"the {failure.probe} of container {failure.name} fails"
+    if REFUSED.search(failure.said) and failure.port is not None:
+        if line := only_inside(evidence, failure.container, failure.port):
+            return f"{cause}: its program listens for itself alone ({line[:120]})"
+        return f"{cause}: nothing listens on port {failure.port}"
+    if _NO_HEALTH_SERVICE.search(failure.said):
+        return f"{cause}: its server does not offer the health service of gRPC that is asked for"
+    if match := _NOT_SERVING.search(failure.said):
+        return f"{cause}: its program says {match['state']}"
+    if failure.says_unwell:
+        return f"{cause}: its program answers that it is not well ({failure.said[:80]})"
+    return cause
+
+
+def _words(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    pods = {f"Pod/{pod['metadata']['name']}" for pod in evidence.snapshot.current_pods}
+    for line in evidence.events:
+        match = _SAID.match(line.message) if line.reason == "Unhealthy" and line.about in pods else None
+        if match:
+            yield f"{match['which'].lower()}Probe", match["why"].strip()[:_LONGEST]
+
+
+def _all(evidence: Evidence) -> tuple[dict[str, Any], ...]:
+    return (*evidence.containers, *evidence.init_containers)
+
+
+def _ends_by_itself(evidence: Evidence, name: str) -> bool:
+    """Whether the container crashes of its own accord: then its probes fail because it is not there."""
+    if killed_by_probe(evidence, name):
+        return False
+    return any(found.container == name and found.symptom in _ENDING for found in evidence.health.findings)

@@ -1,0 +1,212 @@
+"""References to ConfigMaps, Secrets and keys that are not there: the one that was meant, if nothing else can have been.
+
+Rules: pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables: ``configmap "x" not found``, ``couldn't find key k in
+ConfigMap ns/x``), pkg/volume/configmap and pkg/volume/secret (``references non-existent config key``).
+A candidate has all the keys that are asked of it and a name of which the wrong one is a slip of the keyboard, no other
+is as near, and it is not marked as another application's. All names that are wrong in this way are corrected at once:
+the kubelet speaks of the first alone. A reference that came with a change and can have meant nothing here is taken back
+with it. Contents are never made up; of Secrets only the names of keys are looked at, and only where the optional role
+lets them be listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from incidents.evidence import Evidence
+from incidents.incident import Round
+from incidents.objects import TEMPLATED, Manifest
+from incidents.proposals import Diagnosis, Needs, Opinion, RollBack, SetField, Silent
+from incidents.symptoms import Symptom
+from playbooks.belonging import is_ours
+from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL
+from playbooks.edits import named, opinion, wanting
+from playbooks.last_good import basis, may_roll_back
+from playbooks.neighbours import nearest
+from playbooks.referring import Reference, references
+
+FAMILY = "references"
+SYMPTOMS = (Symptom.CONFIG_ERROR, Symptom.MOUNT_FAILING)
+SUBJECTS = (*TEMPLATED, "Job", "Pod")
+
+_MISSING = re.compile(r'(?P<kind>configmap|secret) "(?P<name>[^"]+)" not found', re.IGNORECASE)
+_KEY = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>ConfigMap|Secret) \S+/(?P<name>[a-z0-9.-]+)")
+# pkg/volume/{configmap,secret,projected}: the volume is named, and not the object.
+_VOLUME_KEY = re.compile(
+    r'volume "(?P<volume>[^"]{1,63})" : (?:configmap |secret )?references non-existent (?P<kind>config|secret) key: '
+    r"(?P<key>\S+)"
+)
+_KINDS = {"configmap": "ConfigMap", "secret": "Secret", "config": "ConfigMap"}
+
+
+def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
+    """An opinion on the first reference that leads nowhere."""
+    answer = Silent("no ConfigMap, Secret or key is missing")
+    for kind, name, key in _wrong(evidence):
+        places = [one for one in references(evidence) if (one.kind, one.name) == (kind, name)]
+        if not places:
+            answer = Silent(f"the present template does not name {kind} {name}")
+            continue
+        if needs := wanting(evidence, kind):
+            return needs
+        there = evidence.listed(kind)
+        if there is not None and _is_there(there, name, key):
+            answer = Silent(f"{kind} {name} is there by now, with what was missed of it")
+            continue
+        return _considered(evidence, places, key=key, there=there)
+    return answer
+
+
+def _considered(
+    evidence: Evidence, places: Sequence[Reference], *, key: str, there: Sequence[Manifest] | None
+) -> Silent | Opinion:
+    kind, name = places[0].kind, places[0].name
+    cause = f"{kind} {name} has no key {key}" if key else f"{kind} {name} does not exist"
+    diagnosis = Diagnosis(family=FAMILY, cause=cause, confidence=0.9, rests_on=_said(evidence, key or name))
+    answer: Opinion | None = None
+    why = f"which {kind}s there are could not be read"
+    if there is not None and key:
+        answer = _other_key(evidence, places, key=key, cause=cause, known=named(there, name))
+        why = f"{kind} {name} has no one key that {key} can have meant"
+    elif there is not None:
+        answer = _other_object(evidence, places, cause=cause, there=there)
+        why = f"there is no one {kind} that {name} can have meant"
+    return answer or _taken_back(evidence, places, diagnosis) or Silent(why, diagnosis)
+
+
+def _is_there(there: Sequence[Manifest], name: str, key: str) -> bool:
+    """Whether what was missed has come since: an event tells of the moment at which it was written."""
+    found = named(there, name)
+    return found is not None and (not key or key in (found.get("data") or {}))
+
+
+def _taken_back(evidence: Evidence, places: Sequence[Reference], diagnosis: Diagnosis) -> Opinion | None:
+    """The last good revision, where it asked for nothing that is missing now."""
+    good = evidence.last_good
+    if good is None or not may_roll_back(evidence):
+        return None
+    before: dict[tuple[str, str], set[str]] = {}
+    for one in references(evidence, good.template.get("spec", {})):
+        before.setdefault((one.kind, one.name), set()).update(one.keys)
+    if any((one.kind, one.name) in before and one.keys.keys() <= before[one.kind, one.name] for one in places):
+        return None  # it would fail there as well
+    return opinion(
+        evidence,
+        family=FAMILY,
+        cause=diagnosis.cause,
+        rests_on=(*diagnosis.rests_on, f"{basis(good)}, and does not name it"),
+        ends=_symptom(evidence),
+        reason=f"roll back to revision {good.number}, the last one known to work",
+        confidence=SEEN_WELL,
+        action=RollBack(replica_set=good.name, digest=good.digest),
+    )
+
+
+def _wrong(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """What the kubelet says is missing: kind, name, and the key, if it is one. Its states before events of a mount."""
+    details = [found.detail for found in evidence.health.findings if found.symptom is Symptom.CONFIG_ERROR]
+    mounting = [line.message for line in evidence.events if line.reason == "FailedMount"]
+    for text in dict.fromkeys((*details, *mounting)):
+        if match := _KEY.search(text):
+            yield match["kind"], match["name"], match["key"]
+        elif match := _VOLUME_KEY.search(text):
+            kind = _KINDS[match["kind"]]
+            for one in references(evidence):
+                if (one.kind, one.volume) == (kind, match["volume"]) and match["key"] in one.keys:
+                    yield kind, one.name, match["key"]
+        elif match := _MISSING.search(text):
+            yield _KINDS[match["kind"].lower()], match["name"], ""
+
+
+def _said(evidence: Evidence, name: str) -> tuple[str, ...]:
+    texts = [found.detail for found in evidence.health.findings] + [line.message for line in evidence.events]
+    return tuple(dict.fromkeys(text[:200] for text in texts if name in text))[:2]
+
+
+def _other_object(
+    evidence: Evidence, places: Sequence[Reference], *, cause: str, there: Sequence[Manifest]
+) -> Opinion | None:
+    kind, wrong = places[0].kind, places[0].name
+    meant = _meant(evidence, places, there)
+    if meant is None:
+        return None
+    corrected = {wrong: (places, meant), **_others_too(evidence, kind, wrong, there)}
+    said = [f"{right} is the one {kind} here with a name like {name}" for name, (_, right) in corrected.items()]
+    wanted = sorted(_keys(places))
+    has_all = (f"{meant} has {', '.join(wanted)}",) if wanted else ()
+    return opinion(
+        evidence,
+        *(
+            SetField(path=place.path, expected=name, value=right)
+            for name, (named_at, right) in corrected.items()
+            for place in named_at
+        ),
+        family=FAMILY,
+        cause=cause,
+        rests_on=(*_said(evidence, wrong), *said, *has_all),
+        ends=_symptom(evidence),
+        reason="; ".join(f"use {kind} {right} in place of {name}" for name, (_, right) in corrected.items()),
+        confidence=ONLY_ONE_FITS,
+    )
+
+
+def _meant(evidence: Evidence, places: Sequence[Reference], there: Sequence[Manifest]) -> str | None:
+    """The one object with a name like the wrong one, if it has every key that is asked of it and is no other's."""
+    wanted = _keys(places)
+    name = nearest(places[0].name, (item["metadata"]["name"] for item in there))
+    meant = named(there, name) if name is not None else None
+    if meant is None or not wanted <= (meant.get("data") or {}).keys() or is_ours(evidence, meant) is False:
+        return None
+    return name
+
+
+def _keys(places: Sequence[Reference]) -> set[str]:
+    return {key for place in places for key in place.keys}
+
+
+def _others_too(
+    evidence: Evidence, kind: str, wrong: str, there: Sequence[Manifest]
+) -> dict[str, tuple[list[Reference], str]]:
+    """Other names of the kind that lead nowhere, each with its places and what is meant: they would fail next."""
+    present = {item["metadata"]["name"] for item in there}
+    missing: dict[str, list[Reference]] = {}
+    for one in references(evidence):
+        if one.kind == kind and one.name not in present | {wrong} and not one.optional:
+            missing.setdefault(one.name, []).append(one)
+    meant = {name: (places, _meant(evidence, places, there)) for name, places in missing.items()}
+    return {name: (places, right) for name, (places, right) in meant.items() if right is not None}
+
+
+def _other_key(
+    evidence: Evidence, places: Sequence[Reference], *, key: str, cause: str, known: Manifest | None
+) -> Opinion | None:
+    asking = [place.keys[key] for place in places if key in place.keys]
+    meant = nearest(key, (known or {}).get("data") or ()) or _same_letters(key, (known or {}).get("data") or ())
+    if meant is None or not asking:
+        return None
+    return opinion(
+        evidence,
+        *(SetField(path=path, expected=key, value=meant) for path in asking),
+        family=FAMILY,
+        cause=cause,
+        rests_on=(*_said(evidence, key), f"{meant} is the one key there that is like it"),
+        ends=_symptom(evidence),
+        reason=f"read key {meant} in place of {key}",
+        confidence=ONLY_ONE_FITS,
+    )
+
+
+def _same_letters(key: str, keys: Sequence[str]) -> str | None:
+    """The one key that differs in case and separators alone: ``LOG_LEVEL`` and ``log-level``."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[^a-z0-9]", "", text.lower())
+
+    same = [other for other in keys if plain(other) == plain(key)]
+    return same[0] if len(same) == 1 else None
+
+
+def _symptom(evidence: Evidence) -> Symptom:
+    known = evidence.health.symptoms
+    return next((symptom for symptom in SYMPTOMS if symptom in known), next(iter(sorted(known)), Symptom.CONFIG_ERROR))

@@ -1,0 +1,1 @@
+"""The benchmarks' own rules: how runs are judged, counted and told."""

@@ -86,6 +86,7 @@ def case_notice(
         _evidence(standing, evidence),
         *(_tried(entry) for entry in standing.rounds if entry.change is not None),
         *_proposed(standing, mode, commands),
+        *_by_hand(standing),
         *_thoughts(standing),
         *_found(standing),
         Section(heading="Look", lines=(commands.show(incident.id),), verbatim=True),
@@ -215,6 +216,13 @@ def _proposed(standing: Standing, mode: Mode, commands: Commands) -> list[Sectio
     if command := _command(standing, current, mode, commands):
         sections.append(Section(heading="To apply it", lines=(command,), verbatim=True))
     return sections
+
+
+def _by_hand(standing: Standing) -> list[Section]:
+    """What a person can do about the cause, where the program has no right to."""
+    round_ = diagnosed(standing)
+    lines = round_.diagnosis.by_hand if round_ is not None and round_.diagnosis is not None else ()
+    return [Section(heading="If you agree, by hand", lines=lines, verbatim=True)] if lines else []
 
 
 def _command(standing: Standing, current: Round, mode: Mode, commands: Commands) -> str:

@@ -23,7 +23,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What is thought to be wrong: failure family, cause, confidence 0..1 and what that rests on.
 
     ``because``: why nothing is proposed with it; whoever chooses between the playbooks fills it in. ``blames``: the
-    object beside the subject whose own trouble is the cause, and is to be mended first.
+    object beside the subject whose own trouble is the cause, and is to be mended first. ``by_hand``: commands for a
+    person who agrees, where the program has no right of its own to do it.
     """
 
     family: str
@@ -32,6 +33,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     rests_on: tuple[str, ...] = ()
     because: str = ""
     blames: ObjectRef | None = None
+    by_hand: tuple[str, ...] = ()
 
 
 class Risk(StrEnum):

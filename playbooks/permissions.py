@@ -18,6 +18,7 @@ from incidents.objects import ROLE, ROLE_BINDING, WORKLOADS, Manifest
 from incidents.proposals import Diagnosis, Needs, Opinion, Silent
 from incidents.symptoms import Symptom
 from playbooks.edits import named, wanting
+from playbooks.granting import Refusal, grant
 
 FAMILY = "permissions"
 SYMPTOMS = (Symptom.CRASH_LOOP, Symptom.NOT_READY, Symptom.ROLLOUT_STUCK, Symptom.JOB_FAILED)
@@ -55,7 +56,31 @@ def _told(evidence: Evidence, match: re.Match[str]) -> Diagnosis:
     if match["namespace"] != evidence.subject.namespace:
         return said
     found = "; ".join(list(_bindings(evidence, account, match))[:2])
-    return msgspec.structs.replace(said, cause=f"{said.cause}: {found}") if found else said
+    cause = f"{said.cause}: {found}" if found else said.cause
+    return msgspec.structs.replace(said, cause=cause, by_hand=_commands(evidence, str(account), match))
+
+
+def _commands(evidence: Evidence, account: str, match: re.Match[str]) -> tuple[str, ...]:
+    """The smallest grant; none where Roles and bindings could not be read, or several could be meant."""
+    bindings, roles = evidence.listed(ROLE_BINDING.kind), evidence.listed(ROLE.kind)
+    if bindings is None or roles is None:
+        return ()
+    ours = [one for one in bindings if _binds(one, account, evidence.subject.namespace)]
+    names = {str((one.get("roleRef") or {}).get("name")) for one in ours if _refers_to_role(one)}
+    refusal = Refusal(
+        namespace=evidence.subject.namespace,
+        account=account,
+        verb=match["verb"],
+        resource=match["resource"],
+        group=match["group"],
+    )
+    if len(names) > 1:
+        return ()
+    bound = next(iter(names), "")
+    role = named(roles, bound) if bound else None
+    if role is not None and _allows(role, match):
+        return ()  # it was granted in the meantime
+    return grant(refusal, role, missing_role=bound if role is None else "")
 
 
 def _bindings(evidence: Evidence, account: str, match: re.Match[str]) -> Iterator[str]:
@@ -63,7 +88,7 @@ def _bindings(evidence: Evidence, account: str, match: re.Match[str]) -> Iterato
     for binding in evidence.listed(ROLE_BINDING.kind) or ():
         to, name = binding.get("roleRef") or {}, binding["metadata"]["name"]
         role = named(evidence.listed(ROLE.kind), str(to.get("name"))) if to.get("kind") == ROLE.kind else None
-        ours = any(_is(one, account, evidence.subject.namespace) for one in binding.get("subjects") or ())
+        ours = _binds(binding, account, evidence.subject.namespace)
         if ours and role is None and to.get("kind") == ROLE.kind and evidence.listed(ROLE.kind) is not None:
             yield f"RoleBinding {name} gives it the Role {to.get('name')}, which does not exist"
         elif ours and role is not None and not _allows(role, match):
@@ -71,6 +96,14 @@ def _bindings(evidence: Evidence, account: str, match: re.Match[str]) -> Iterato
         elif not ours and role is not None and _allows(role, match):
             others = ", ".join(f"{one.get('kind')} {one.get('name')}" for one in binding.get("subjects") or ())
             yield f"RoleBinding {name} gives the Role {to.get('name')}, which allows it, to {others or 'nobody'}"
+
+
+def _binds(binding: Manifest, account: str, namespace: str) -> bool:
+    return any(_is(one, account, namespace) for one in binding.get("subjects") or ())
+
+
+def _refers_to_role(binding: Manifest) -> bool:
+    return (binding.get("roleRef") or {}).get("kind") == ROLE.kind
 
 
 def _is(subject: Manifest, account: str, namespace: str) -> bool:

@@ -110,6 +110,17 @@ def test_each_thing_is_evidence_once_and_a_log_line_of_two_runs_too() -> None:
     assert len(sections["Log, the lines that matter"]) == 1
 
 
+def test_what_only_a_person_may_do_is_told_as_commands() -> None:
+    command = "kubectl -n shop create role web-list-pods --verb=list --resource=pods"
+    notice = notice_of(Round(number=1, diagnosis=msgspec.structs.replace(DIAGNOSIS, by_hand=(command,))))
+    assert [one.lines for one in notice.sections if one.heading == "If you agree, by hand" and one.verbatim] == [
+        (command,)
+    ]
+    assert not any(
+        one.heading == "If you agree, by hand" for one in notice_of(Round(number=1, diagnosis=DIAGNOSIS)).sections
+    )
+
+
 def test_what_a_model_thinks_is_marked_as_what_it_is_and_masked() -> None:
     notice = notice_of(Round(number=1, thought=THOUGHT, diagnosis=DIAGNOSIS))
     assert "(a model thinks)" in notice.sections[0].lines[1]

@@ -68,19 +68,19 @@ def test_no_planted_secret_is_in_a_file(recordings: Recordings, name: str) -> No
 
 
 async def test_a_changed_playbook_decides_otherwise(recordings: Recordings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def doubtful(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
+    def less_certain(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
         found = crash_after_rollout.consider(evidence, rounds)
         if not isinstance(found, Opinion):
             return found
-        return Opinion(found.diagnosis, msgspec.structs.replace(found.proposal, confidence=0.5))
+        return Opinion(found.diagnosis, msgspec.structs.replace(found.proposal, confidence=0.84))
 
     known = all_playbooks()[crash_after_rollout.FAMILY]
-    changed = msgspec.structs.replace(known, consider=doubtful)
+    changed = msgspec.structs.replace(known, consider=less_certain)
     monkeypatch.setitem(all_playbooks(), crash_after_rollout.FAMILY, changed)  # type: ignore[arg-type]  # a dict
     found = await replay(case(recordings, "rolled-back"))
     (difference,) = found.differences
     assert (difference.run, difference.step, difference.what) == (1, 1, "Observe decided otherwise")
-    assert any(line.startswith("+") and '"confidence": 0.5' in line for line in difference.lines)
+    assert any(line.startswith("+") and '"confidence": 0.84' in line for line in difference.lines)
     assert found.remarks == (f"the playbook {crash_after_rollout.FAMILY} is another one than then",)
 
 

@@ -68,6 +68,37 @@ class TestPermissions:
         assert answer.diagnosis is not None
         assert 'apiGroups: [""], resources: [services], verbs: [list]' in answer.diagnosis.rests_on[1]
 
+    def commands(self, answer: Silent | Needs | Opinion) -> tuple[str, ...]:
+        assert isinstance(answer, Silent), answer
+        assert answer.diagnosis is not None, answer
+        return answer.diagnosis.by_hand
+
+    @pytest.mark.parametrize(
+        ("verb", "fields", "commands"),
+        [
+            ("", {}, 2),
+            ("list", {"to": "default"}, 2),
+            ("get", {}, 1),
+            ("list", {"role": "raeder"}, 1),
+            ("list", {}, 0),
+        ],
+        ids=["nothing is bound", "another has it", "its role lacks it", "its role is missing", "it is granted by now"],
+    )
+    def test_the_commands_that_grant_just_that_are_told(self, verb: str, fields: dict[str, str], commands: int) -> None:
+        taken = crashing(REFUSED, listed=self.granted(verb, **fields), serviceAccountName="web")
+        assert len(self.commands(permissions.consider(taken, ()))) == commands
+
+    def test_what_would_lead_to_other_rights_is_worded_for_nobody(self) -> None:
+        for resource in ("secrets", "pods/exec", "serviceaccounts/token"):
+            log = REFUSED.replace("services", resource)
+            taken = crashing(log, listed=self.granted(), serviceAccountName="web")
+            assert self.commands(permissions.consider(taken, ())) == ()
+
+    def test_without_a_look_at_the_roles_nothing_is_worded(self) -> None:
+        asked = crashing(REFUSED, listed=self.granted(), serviceAccountName="web")
+        taken = msgspec.structs.replace(asked, objects={})
+        assert self.commands(permissions.consider(taken, ())) == ()
+
     def test_a_log_without_a_refusal_says_nothing(self) -> None:
         assert permissions.consider(crashing("error: forbidden by policy"), ()).diagnosis is None  # type: ignore[union-attr]
 

@@ -28,8 +28,8 @@ test: $(DEV) ## the fast tests: Python and loopback only
 test-conformance: $(DEV) ## facts of the Kubernetes API on the embedded cluster
 	$(BIN)/pytest -n 2 --dist loadgroup -m conformance tests/conformance tests/simulator
 
-scenarios: $(DEV) ## every scenario by the real program on the embedded cluster
-	$(BIN)/python -m tests.prove --side embedded --fresh
+scenarios: $(DEV) ## every scenario, in words drawn by its seed, by the real program on the embedded cluster
+	$(BIN)/python -m benchmarks.repair --repetitions 1 --fresh --again
 
 test-kill: $(DEV) ## kill the daemon at every request and every commit of an incident
 	$(BIN)/pytest -n 2 -m kill tests/kill tests/cli

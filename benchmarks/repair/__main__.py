@@ -1,8 +1,9 @@
 """`python -m benchmarks.repair`: play what has not been played at this commit, and write the results.
 
 Exits with 1 if anything was harmed, or a scenario without a known gap did not end as it should. A part of the
-scenarios (`--only`, `--sample`) is told and not written. `--publish` plays nothing: it makes docs/repair.* and the
-README's table of everything that has been played whole at this commit.
+scenarios (`--only`, `--sample`) is told and not written; nor is what `--again` has played a second time, for a machine
+that may be too busy: what was missed has a second chance then, what was harmed has none. `--publish` plays nothing: it
+makes docs/repair.* and the README's table of everything that has been played whole at this commit.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ def bench_repair(
     real: Annotated[bool, typer.Option("--real", help="once, on the real control plane")] = False,
     sample: Annotated[bool, typer.Option("--sample", help="one of each family, drawn by the commit, once")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="play again what has been played at this commit")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="play what was missed, not what was harmed, a second time")
+    ] = False,
     publish_all: Annotated[bool, typer.Option("--publish", help="play nothing; write docs and README")] = False,
     together: Annotated[int, typer.Option(min=0, help="scenarios side by side on one cluster; 0: the usual")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="embedded clusters at once")] = PROCESSES,
@@ -60,6 +64,10 @@ def bench_repair(
     console.print(f"{len(names)} scenarios, seeds {seeds}, {words} set, {side}, at {revision()}")
     try:
         failed = play_all(console, keys, finished, pace)
+        if again and (missed := [run.key for run in finished.of(keys) if not run.passed and not run.harms]):
+            console.print(f"a second time: {', '.join(key.scenario for key in missed)}", markup=False)
+            finished.forget(missed)
+            failed = play_all(console, keys, finished, pace)  # of a batch that failed too
     except NoControlPlane as error:
         raise typer.BadParameter(str(error), param_hint="--real") from error
     runs = finished.of(keys)
@@ -67,7 +75,7 @@ def bench_repair(
         raise typer.Exit(1 if failed else 0)
     results = part_of(runs, speed=speed)
     code = tell(console, results)
-    if not (only or sample or failed):
+    if not (only or sample or again or failed):
         console.print(f"written: {', '.join(path.name for path in write(results))}", markup=False)
     raise typer.Exit(1 if failed else code)
 

@@ -49,6 +49,11 @@ class Finished:
         aside.write_bytes(msgspec.json.encode(_Content(str(self._revision), list(self._runs.values()))))
         aside.replace(self._path)
 
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Let these be made again."""
+        for key in keys:
+            self._runs.pop(key, None)
+
     def of(self, keys: Iterable[Key]) -> list[Run]:
         """Those of the named runs that have been made, in that order."""
         return [self._runs[key] for key in keys if key in self._runs]

@@ -227,5 +227,31 @@ def test_the_exit_code_is_what_the_runs_are_worth(
     assert ("oom: 0 of 1 passed" in done.output) is (code == 1)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        ({"outcome": "escalated"}, {"outcome": "resolved"}, 0),
+        ({"outcome": "escalated"}, {"outcome": "escalated"}, 1),
+        ({"outcome": "resolved", "harms": ("a limit is gone",)}, {"outcome": "resolved"}, 1),
+    ],
+    ids=["missed once", "missed twice", "harmed once"],
+)
+def test_what_was_missed_has_a_second_chance_and_what_was_harmed_has_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: dict[str, Any], second: dict[str, Any], code: int
+) -> None:
+    path, ways = tmp_path / "runs.json", [first, second]
+
+    def play(console: Any, keys: Any, finished: Finished, pace: Any) -> int:
+        if not all(finished.has(key) for key in keys):
+            finished.add([run(**ways.pop(0))])
+        return 0
+
+    monkeypatch.setattr(bench, "revision", lambda: HERE)
+    monkeypatch.setattr(bench, "Finished", lambda found, fresh: Finished(found, path=path, fresh=fresh))
+    monkeypatch.setattr(bench, "play_all", play)
+    done = CliRunner().invoke(bench.app, ["--only", "oom", "--repetitions", "1", "--again"])
+    assert done.exit_code == code, done.output
+
+
 def test_a_share_of_nothing_is_a_dash() -> None:
     assert (percent(None), percent(1.0), percent(0.9543)) == ("-", "100 %", "95.4 %")

@@ -23,7 +23,7 @@ from simulator.resources import DEPLOYMENTS, EVENTS
 from simulator.scenario import Scenario, apply_break, apply_setup, load_scenario, load_scenarios, settled
 from tests.prove.agreement import disagreements
 from tests.prove.embedded import run_embedded
-from tests.prove.real import NODES, RealRun, admin_of, clear, run_real
+from tests.prove.real import NODES, RealRun, admin_of, asking_for_tags, clear, run_real
 from tests.prove.results import Result
 from tests.prove.sample import one_per_family, seed
 from tests.scenario_runs import eventually
@@ -44,8 +44,8 @@ each_scenario = pytest.mark.parametrize("scenario", _SCENARIOS.values(), ids=_SC
 
 @pytest.fixture(scope="module")
 def program(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    control_plane.start_kubelet(nodes=NODES)
-    return Program(control_plane, tmp_path_factory.mktemp("program"))
+    kubelet = control_plane.start_kubelet(nodes=NODES)
+    return Program(control_plane, tmp_path_factory.mktemp("program"), settings=asking_for_tags(kubelet))
 
 
 @pytest.fixture(scope="module")

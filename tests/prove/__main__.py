@@ -29,7 +29,7 @@ from benchmarks.repair.parts import whole_parts
 from benchmarks.repair.playing import NoControlPlane
 from simulator.scenario import Scenario, ScenarioError, load_scenario, reached_scenarios
 from tests.control_plane.build import find_binaries
-from tests.control_plane.harness import ControlPlane
+from tests.control_plane.harness import ControlPlane, Kubelet
 from tests.control_plane.program import Program
 from tests.kill.stories import Told
 
@@ -39,7 +39,7 @@ from .embedded import run_embedded
 from .finished import Finished
 from .killing import Killed, Killing, killings, run_killing, run_side_by_side
 from .killing_page import places_of
-from .real import NODES, run_real
+from .real import NODES, asking_for_tags, run_real
 from .report import DOCS, Row, counts, proof_of, rows_of, write
 from .results import Side
 from .revision import Revision, revision
@@ -150,7 +150,7 @@ def _kill_everywhere(finished: Finished, console: Console) -> None:
         for killed in run_side_by_side(embedded):
             _keep(killed, finished, console)
     if real := [killing for killing in left if killing.side == "real"]:
-        with _bare_control_plane() as control_plane:
+        with _bare_control_plane() as (control_plane, _):
             for killing in real:
                 with console.status("") as status:
                     tell = partial(_say_place, status, killing)
@@ -169,19 +169,18 @@ def _say_place(status: Status, killing: Killing, told: Told) -> None:
 
 
 @contextmanager
-def _bare_control_plane() -> Iterator[ControlPlane]:
+def _bare_control_plane() -> Iterator[tuple[ControlPlane, Kubelet]]:
     binaries = find_binaries(os.environ)
     if binaries is None:
         raise typer.BadParameter("its programs are not here: run `make control-plane`", param_hint="--side real")
     with ControlPlane(binaries) as control_plane:
-        control_plane.start_kubelet(nodes=NODES)
-        yield control_plane
+        yield control_plane, control_plane.start_kubelet(nodes=NODES)
 
 
 @contextmanager
 def _control_plane() -> Iterator[tuple[ControlPlane, Program]]:
-    with _bare_control_plane() as control_plane, tempfile.TemporaryDirectory(prefix="prove-") as folder:
-        yield control_plane, Program(control_plane, Path(folder))
+    with _bare_control_plane() as (control_plane, kubelet), tempfile.TemporaryDirectory(prefix="prove-") as folder:
+        yield control_plane, Program(control_plane, Path(folder), settings=asking_for_tags(kubelet))
 
 
 def _told(console: Console, rows: Sequence[Row], sides: Sequence[Side], killed: Sequence[Killed]) -> int:

@@ -22,6 +22,7 @@ SPEED = 20.0
 _USER = "k8s-auto-fixer"
 _NODES = 3  # as many as the real side has
 _END_SECONDS = 300.0  # twenty are usual
+_HOSTS = ("docker.io", "registry.example")  # in whose place the simulated registry may be asked for tags
 
 
 async def run_embedded(scenarios: Sequence[Scenario], *, progress: Progress | None = None) -> list[Result]:
@@ -42,6 +43,11 @@ async def run_embedded(scenarios: Sequence[Scenario], *, progress: Progress | No
     return results_of(scenarios, played, harms, requests, side="embedded", user=_USER, speed=SPEED)
 
 
+def registries_at(address: str) -> tuple[str, ...]:
+    """The setting by which the program may ask the simulated registry at ``HOST:PORT`` for tags."""
+    return tuple(f"{host}=http://{address}" for host in _HOSTS)
+
+
 def _cluster() -> EmbeddedCluster:
     return EmbeddedCluster(nodes=_NODES, speed=SPEED)
 
@@ -49,7 +55,8 @@ def _cluster() -> EmbeddedCluster:
 @asynccontextmanager
 async def _program(cluster: EmbeddedCluster, folder: Path) -> AsyncIterator[Incidents]:
     nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None}
-    settings = embedded_settings(folder, **nobody)  # whatever the developer's environment says
+    # Whatever the developer's environment says.
+    settings = embedded_settings(folder, registries=registries_at(cluster.registry), **nobody)
     kubeconfig, notifier = cluster.kubeconfig(user=_USER), FileNotifier(folder / "notices.jsonl")
     async with (
         open_app(settings, kubeconfig=kubeconfig, speed=SPEED, notifier=notifier) as app,

@@ -5,6 +5,7 @@ Owns one run there from the first object made to the last one gone, so that a ru
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +15,11 @@ from simulator.judge import Harm, judge
 from simulator.resources import NAMESPACES
 from simulator.scenario import Scenario
 from simulator.scenario_kinds import KINDS
-from tests.control_plane.harness import ControlPlane
+from tests.control_plane.harness import ControlPlane, Kubelet
 from tests.control_plane.program import USER, Program, Request, requests_of
 from tests.scenario_runs import Played, Progress, eventually, play
 
+from .embedded import registries_at
 from .results import Result, results_of
 
 NODES = 3
@@ -38,6 +40,11 @@ class RealRun:
     def own(self) -> list[Request]:
         """The program's requests."""
         return [request for request in self.requests if request.user == USER]
+
+
+def asking_for_tags(kubelet: Kubelet) -> dict[str, str]:
+    """The setting, as an environment variable, by which the program may ask the kubelet's registry for tags."""
+    return {"K8S_AUTO_FIXER_REGISTRIES": json.dumps(registries_at(kubelet.registry))}
 
 
 def admin_of(control_plane: ControlPlane) -> ApiClient:

@@ -23,12 +23,12 @@ from incidents.recording import Case
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.scenario import Scenario, load_scenario, load_scenarios
-from tests.prove.embedded import SPEED
+from tests.prove.embedded import SPEED, registries_at
 from tests.scenario_runs import Incidents, play
 from tools.notify import FileNotifier
 
 _END_SECONDS = 300.0
-_TOGETHER = 12
+_TOGETHER = 24
 
 
 async def cases_of(scenarios: Sequence[Scenario]) -> list[Case]:
@@ -40,14 +40,23 @@ async def cases_of(scenarios: Sequence[Scenario]) -> list[Case]:
     ):
         async with ApiClient(Connection(at.server, at.admin_token, user_agent="cases")) as admin:
             program = _program(at, Path(folder), files)
-            await play(scenarios, admin=admin, program=program, dump=at.dump, seconds=_END_SECONDS, speed=SPEED)
+            await play(
+                scenarios,
+                admin=admin,
+                program=program,
+                dump=at.dump,
+                seconds=_END_SECONDS,
+                speed=SPEED,
+                fitting_seconds=0.0,  # how the workloads stand at the end is in no case
+            )
     return [decode(content, Case) for content in files]
 
 
 @asynccontextmanager
 async def _program(cluster: EmbeddedCluster, folder: Path, files: list[bytes]) -> AsyncIterator[Incidents]:
     nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None}
-    settings = embedded_settings(folder, **nobody)  # whatever the developer's environment says
+    # Whatever the developer's environment says.
+    settings = embedded_settings(folder, registries=registries_at(cluster.registry), **nobody)
     kubeconfig, notifier = cluster.kubeconfig(user="k8s-auto-fixer"), FileNotifier(folder / "notices.jsonl")
     async with open_app(settings, kubeconfig=kubeconfig, speed=SPEED, notifier=notifier) as app:
         async with app.daemon().watching():

@@ -92,8 +92,11 @@ class Workers:
 
     async def _after(self, incident: Incident) -> None:
         """What is waited for may be another's trouble: it is put under that before anybody is told of it."""
-        if incident.status is Status.OPEN and not (incident.waited_out and await self._grace.explained(incident)):
-            self._parked(incident)
+        if incident.status is not Status.OPEN or (incident.waited_out and await self._grace.explained(incident)):
+            return
+        if not self._parked(incident) and incident.parked_until is not None:
+            # Its moment came while the run was ending, and nothing else would take it up.
+            self.queue_up(incident, delay_seconds=RETRY_SECONDS)
 
     def _parked(self, incident: Incident) -> bool:
         """Whether it is deferred; it is taken up again by itself when that has passed."""

@@ -52,6 +52,12 @@ _JUDGED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 _GOING = ("Pod", "Job")  # these end by themselves
 
 
+def _broken_in(scenario: Scenario) -> set[str]:
+    """The names of what the scenario breaks, or has made so that it never worked."""
+    made = {str(item["metadata"]["name"]) for item in scenario.setup} if not scenario.breaks else set[str]()
+    return made | {item.name for item in scenario.allow} | {step.name for step in scenario.breaks}
+
+
 @dataclass(frozen=True)
 class Harm:
     """One thing that should not have happened to one object."""
@@ -152,7 +158,7 @@ class _Case:
         """Workloads that are less ready than before in a namespace the user has written to."""
         touched = {target.namespace for target in self._own if not _is_own_object(target)}
         everywhere = "" in touched
-        broken = {(scenario.namespace, item.name) for scenario in self._scenarios for item in scenario.allow}
+        broken = {(scenario.namespace, name) for scenario in self._scenarios for name in _broken_in(scenario)}
         return [
             Harm("less-ready", key, detail)
             for key, namespace, detail in less_ready(self._before, self._after, broken)

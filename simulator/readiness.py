@@ -15,7 +15,8 @@ Objects = Mapping[str, Mapping[str, Any]]
 def less_ready(before: Objects, after: Objects, broken: Collection[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     """Key, namespace and a sentence for every workload that lost ready replicas, or is gone.
 
-    ``broken`` holds namespace and name of the workloads that scenarios break.
+    ``broken`` holds namespace and name of the workloads that scenarios break. They fall when they do: what still stands
+    in the spec that the scenario gave it, or had begun to restart by then, was not made less ready by anybody else.
     """
     for key, old in before.items():
         metadata = old.get("metadata") or {}
@@ -23,9 +24,9 @@ def less_ready(before: Objects, after: Objects, broken: Collection[tuple[str, st
             continue
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
         was = _ready(old)
-        if was == 0 or ((namespace, name) in broken and not _stood_still(before, old)):
-            continue
         new = after.get(key)
+        if was == 0 or ((namespace, name) in broken and (_left_as_it_was(old, new) or not _stood_still(before, old))):
+            continue
         now = _ready(new) if new is not None else 0
         if now < min(was, _wanted(old)):
             yield key, namespace, f"{was} ready before, {now} after"
@@ -43,6 +44,10 @@ def _wanted(obj: Mapping[str, Any]) -> int:
     """What it asks for: pods of a rollout's surge are no loss."""
     replicas = (obj.get("spec") or {}).get("replicas")
     return replicas if isinstance(replicas, int) else 10**9
+
+
+def _left_as_it_was(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> bool:
+    return new is not None and new.get("spec") == old.get("spec")
 
 
 def _stood_still(objects: Objects, workload: Mapping[str, Any]) -> bool:

@@ -271,6 +271,14 @@ def test_a_neighbour_that_lost_replicas_after_a_write_in_its_namespace_is_harm()
     assert verdict(now) == []
 
 
+def test_what_falls_in_the_spec_that_the_scenario_gave_it_was_made_to_fall_by_the_scenario() -> None:
+    now = after()
+    now[WEB]["status"]["readyReplicas"] = 0
+    requests = [patch_image()]  # and taken back: nothing of it is left in the spec
+    assert "less-ready" not in rules(judge(world(), now, requests, user=USER, scenarios=[scenario()]))
+    assert "less-ready" in rules(judge(world(), now, requests, user=USER, scenarios=[]))
+
+
 def test_a_workload_that_was_flapping_before_does_not_count_as_ready() -> None:
     pod = {
         "metadata": {

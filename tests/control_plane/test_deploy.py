@@ -67,5 +67,7 @@ def test_its_pod_is_admitted_under_the_strictest_pod_security(deployed: ControlP
     ],
 )
 def test_its_account_may_do_this_and_not_that(deployed: ControlPlane, verb: str, resource: str, allowed: bool) -> None:
-    said = deployed.kubectl("auth", "can-i", verb, resource, f"--as={ACCOUNT}", "--all-namespaces")
+    kind, _, part = resource.partition("/")  # kubectl would read a name after the stroke
+    asked = (verb, kind, *([f"--subresource={part}"] if part else []))
+    said = deployed.kubectl("auth", "can-i", *asked, f"--as={ACCOUNT}", "--all-namespaces")
     assert said.stdout.split()[0] == ("yes" if allowed else "no")

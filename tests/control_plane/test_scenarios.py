@@ -148,17 +148,19 @@ def test_sigterm_ends_it_within_ten_seconds_and_with_exit_code_0(real: RealRun, 
 
 
 def test_a_message_went_out_for_each_handed_over_incident_and_no_other(real: RealRun, program: Program) -> None:
-    """One each, and one more only of those that have healed since: that it is over."""
+    """One each, and one more only of those that have healed since: that it is over; and one for each question."""
     messages = [json.loads(line) for line in program.notices.read_text().splitlines()]
     sent = [item["incident"] for item in messages if item["key"].endswith("/handed-over")]
     over = [item["incident"] for item in messages if item["key"].endswith("/closed")]
+    asked = [item["key"] for item in messages if "/request/" in item["key"]]
     incidents = asyncio.run(_incidents_of(program.store))  # all of them: some are found while others take minutes
     handed_over = [item for item in incidents if item.outcome in (Outcome.ESCALATED, Outcome.ROLLED_BACK)]
     told = [item.id for item in handed_over if item.caused_by is None]  # its cause's message tells of the others
     assert sorted(sent) == sorted(told)
     ended = {_SCENARIOS[item.scenario].namespace for item in real.results if item.outcome in _HANDED_OVER}
     assert ended <= {item.subject.namespace for item in handed_over}
-    assert len(messages) == len(sent) + len(over)
+    assert len(messages) == len(sent) + len(over) + len(asked)
+    assert len(asked) == len(set(asked))
     assert set(over) <= set(told)
     assert len(over) == len(set(over))
 

@@ -139,8 +139,7 @@ def _near_tag(evidence: Evidence, failure: Failure) -> Silent | Needs | Opinion:
         f"{meant[0]} is the one tag within {NEAR} edits, and {tags[meant[0]]}",
         failure.said,
     )
-    new = f"{reference.name}:{meant[0]}"
-    return _opinion(evidence, failure, new, confidence=CERTAIN, rests_on=rests_on)
+    return _opinion(evidence, failure, str(reference.with_tag(meant[0])), confidence=CERTAIN, rests_on=rests_on)
 
 
 def _respelled(evidence: Evidence, failure: Failure) -> Silent | Needs | Opinion:

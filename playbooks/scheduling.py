@@ -22,7 +22,7 @@ from playbooks.confidence import CERTAIN, ONLY_ONE_FITS, SEEN_WELL
 from playbooks.edits import opinion, wanting
 from playbooks.last_good import basis, good_value, never_well
 from playbooks.neighbours import nearest
-from playbooks.placement import beside, keeps_data, spread, too_large
+from playbooks.placement import REQUIRED, beside, keeps_data, labels_of, spread, too_large
 from playbooks.unplaced import SHORT_OF, Rule, has, in_words
 
 FAMILY = "scheduling"
@@ -31,7 +31,6 @@ SUBJECTS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 
 _SELECTOR = "didn't match Pod's node affinity/selector"
 _HOSTNAME = "kubernetes.io/hostname"
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -76,24 +75,19 @@ def _rules(evidence: Evidence) -> Iterator[Rule]:
     for key, value in (evidence.pod_spec.get("nodeSelector") or {}).items():
         part = key.replace("~", "~0").replace("/", "~1")
         yield Rule(key=key, value=str(value), path=f"/nodeSelector/{part}", key_path="/nodeSelector")
-    required = ((evidence.pod_spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
+    required = ((evidence.pod_spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED) or {}
     terms = list(required.get("nodeSelectorTerms") or ())
     if len(terms) != 1:
         return  # one of several is enough, and nobody knows which was meant
     for index, expression in enumerate(terms[0].get("matchExpressions") or ()):
         values = list(expression.get("values") or ())
         if expression.get("operator") == "In" and len(values) == 1:
-            at = f"/affinity/nodeAffinity/{_REQUIRED}/nodeSelectorTerms/0/matchExpressions/{index}/values/0"
+            at = f"/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms/0/matchExpressions/{index}/values/0"
             yield Rule(key=str(expression.get("key")), value=str(values[0]), path=at)
 
 
 def _unmet(evidence: Evidence, nodes: Sequence[Manifest]) -> list[Rule]:
     return [rule for rule in _rules(evidence) if not any(has(node, rule) for node in nodes)]
-
-
-def _labels(node: Manifest) -> dict[str, str]:
-    labels: dict[str, str] = node["metadata"].get("labels") or {}
-    return labels
 
 
 def _label(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion | None:
@@ -104,9 +98,9 @@ def _label(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion 
     rule = unmet[0]
     others = [other for other in _rules(evidence) if other != rule]
     before = _value_before(evidence, rule, nodes)
-    values = {_labels(node)[rule.key] for node in nodes if rule.key in _labels(node)}
+    values = {labels_of(node)[rule.key] for node in nodes if rule.key in labels_of(node)}
     meant = before or (None if outside_knowledge(rule.key, rule.value) else nearest(rule.value, values))
-    fits = any(_labels(node).get(rule.key) == meant and all(has(node, one) for one in others) for node in nodes)
+    fits = any(labels_of(node).get(rule.key) == meant and all(has(node, one) for one in others) for node in nodes)
     if meant is None or not fits:
         return _other_key(evidence, rule, others, nodes, said) if meant is None else None
     source = f"{basis(evidence.last_good)}, with {meant}" if before and evidence.last_good else f"nodes have {meant}"
@@ -124,7 +118,7 @@ def _label(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion 
 
 def _value_before(evidence: Evidence, rule: Rule, nodes: Sequence[Manifest]) -> str | None:
     value = good_value(evidence, rule.path) if never_well(evidence) else None
-    there = isinstance(value, str) and any(_labels(node).get(rule.key) == value for node in nodes)
+    there = isinstance(value, str) and any(labels_of(node).get(rule.key) == value for node in nodes)
     return value if there and value != rule.value else None
 
 
@@ -135,7 +129,7 @@ def _other_key(
     if not rule.key_path or outside_knowledge(rule.key, rule.value):
         return None
     with_value = [node for node in nodes if all(has(node, one) for one in others)]
-    keys = {key for node in with_value for key, value in _labels(node).items() if value == rule.value}
+    keys = {key for node in with_value for key, value in labels_of(node).items() if value == rule.value}
     meant = nearest(rule.key, keys)
     if meant is None:
         return None
@@ -157,7 +151,7 @@ def _apart(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion 
     """More replicas than nodes, none of which may share one: they would rather not, in place of must not."""
     affinity = (evidence.pod_spec.get("affinity") or {}).get("podAntiAffinity") or {}
     required, labels = (
-        list(affinity.get(_REQUIRED) or ()),
+        list(affinity.get(REQUIRED) or ()),
         (evidence.template.get("metadata") or {}).get("labels") or {},
     )
     itself = [
@@ -168,7 +162,7 @@ def _apart(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion 
     if not _may_replace(evidence) or keeps_data(evidence):
         return None
     softened = {
-        **{key: value for key, value in affinity.items() if key != _REQUIRED},
+        **{key: value for key, value in affinity.items() if key != REQUIRED},
         _PREFERRED: [
             *(affinity.get(_PREFERRED) or ()),
             {"weight": 100, "podAffinityTerm": required[0]},

@@ -19,8 +19,9 @@ from incidents.policy import Answer, Verdict, Windows
 from remediation.approval import request_for
 from remediation.attempt import Attempt, noted
 from remediation.guardrails import View, just_before
+from remediation.outcomes import NotApplied
 from remediation.surroundings import Surroundings
-from remediation.transaction import NotApplied, Transaction
+from remediation.transaction import Transaction
 from tools.clock import Clock
 from tools.store import Store
 

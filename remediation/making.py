@@ -11,20 +11,19 @@ While the name is free and nothing can be written, every look tries again, and a
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import structlog
 
-from incidents.changes import CHANGE_ANNOTATION, Anew, Change, ChangeState
+from incidents.changes import Anew, Change, ChangeState
 from incidents.objects import ChangeId, Manifest, ObjectRef, Uid
 from incidents.patch import leaf_diff
-from incidents.pointers import value_at
 from incidents.snapshot import spec_digest
 from remediation.anew import as_answered, as_created, rehearsal
 from remediation.gate import Writes, WritesStopped
-from remediation.outcomes import FateUnknown, NotApplied, PutBack, is_refusal, still_on_its_way
+from remediation.outcomes import FateUnknown, NotApplied, PutBack, carries, is_refusal, outlasted
 from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Conflict, NotFound, Unreachable
 from tools.cluster.reader import Reader
@@ -100,7 +99,7 @@ class Making:
         if live is not None and carries(live, sent):
             return await self._applied(sent, live)
         if not refused and (live is None or _uid(live) == sent.target.uid):
-            await self._awaited(sent)
+            await outlasted(sent, sent.sent_at, self._clock)
             live = await self.present(sent.target)
         if live is not None and _uid(live) == sent.target.uid and _leaving(live):
             await self._gone(sent, sent.target)
@@ -163,7 +162,7 @@ class Making:
                 raise
             if is_refusal(error):
                 raise Refused(_moved_on(target, error), error) from error
-            await self._wait_for_landing(sent_at)
+            await outlasted(change, sent_at, self._clock)
             live = await self.present(target)
             if live is not None and _uid(live) == target.uid and not _leaving(live):
                 raise Refused(str(error), error) from error
@@ -192,7 +191,7 @@ class Making:
             if isinstance(error, WritesStopped) and not error.sent:
                 raise
             if not is_refusal(error):
-                await self._wait_for_landing(sent_at)
+                await outlasted(change, sent_at, self._clock)
             live = await self.present(change.target)
             if live is not None and is_it(live):
                 return live
@@ -225,18 +224,7 @@ class Making:
         await self._undone(sent, live)
         raise PutBack(f"{because}; what was there has been put back")
 
-    # --- what is waited for, and written down
-
-    async def _awaited(self, sent: Change) -> None:
-        wait = still_on_its_way(sent.sent_at, self._clock.now())
-        if wait > 0:
-            log.info("change.awaited", incident=sent.incident, change=sent.id, seconds=round(wait, 1))
-            await self._clock.sleep(wait * self._clock.speed)  # the API server's time, which nothing speeds up
-
-    async def _wait_for_landing(self, sent_at: datetime) -> None:
-        wait = still_on_its_way(sent_at, self._clock.now())
-        if wait > 0:
-            await self._clock.sleep(wait * self._clock.speed)
+    # --- what is written down
 
     async def _applied(self, sent: Change, stored: Object) -> Change:
         applied = sent.advance(
@@ -294,11 +282,6 @@ async def rehearsed_anew(writer: Writes, target: ObjectRef, anew: Anew, change: 
     else:
         answer = await writer.create(anew.after, change=change, dry_run=True)
     return as_answered(answer, anew.after)
-
-
-def carries(live: Manifest, change: Change) -> bool:
-    """Whether an object names the change that made it."""
-    return bool(value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == change.id)
 
 
 def _lingering(change: Change) -> float:

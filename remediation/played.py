@@ -27,11 +27,11 @@ from remediation.guardrails import View
 from remediation.guardrails.inverse import inverse_of, never_ran
 from remediation.guardrails.view import Source
 from remediation.making import Making
+from remediation.outcomes import NotApplied
 from remediation.recorded import HALF_WAY
 from remediation.road import Remediation
 from remediation.settling import Settlement
 from remediation.target import as_read, managed_by
-from remediation.transaction import NotApplied
 from remediation.undo import UndoRefused
 from tools.cluster.reader import Reader
 from tools.cluster.writer import Propagation

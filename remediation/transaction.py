@@ -12,18 +12,15 @@ from typing import Any
 
 import structlog
 
-from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState
-from incidents.pointers import value_at
+from incidents.changes import Change, ChangeState
 from incidents.snapshot import spec_digest
 from remediation.gate import Writes, WritesStopped
 from remediation.making import Making
-from remediation.outcomes import FateUnknown, NotApplied, is_refusal, still_on_its_way
+from remediation.outcomes import FateUnknown, NotApplied, carries, is_refusal, outlasted
 from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Unreachable
 from tools.cluster.reader import Reader
 from tools.store import Store
-
-__all__ = ["FateUnknown", "NotApplied", "Transaction", "is_refusal", "still_on_its_way"]
 
 log = structlog.get_logger(__name__)
 
@@ -76,12 +73,9 @@ class Transaction:
         if sent.anew is not None:
             return await self._making.find_out(sent, because=because, refused=refused)
         live = await self._read(sent, because)
-        wait = 0.0 if refused or _carries(live, sent) else still_on_its_way(sent.sent_at, self._clock.now())
-        if wait > 0:
-            log.info("change.awaited", incident=sent.incident, change=sent.id, seconds=round(wait, 1))
-            await self._clock.sleep(wait * self._clock.speed)  # the API server's time, which nothing speeds up
+        if not (refused or carries(live, sent)) and await outlasted(sent, sent.sent_at, self._clock):
             live = await self._read(sent, because)
-        if live is not None and _carries(live, sent):
+        if live is not None and carries(live, sent):
             return await self._applied(sent, live)
         await asyncio.shield(self._store.save_change(sent.advance(ChangeState.ABANDONED, ended_at=self._clock.now())))
         await self._store.note(sent.incident, "not-applied", change=sent.id, because=because)
@@ -100,7 +94,3 @@ class Transaction:
         await self._store.note(sent.incident, "applied", change=sent.id, generation=applied.generation)
         log.info("change.applied", incident=sent.incident, change=sent.id, target=str(sent.target))
         return applied
-
-
-def _carries(live: dict[str, Any] | None, sent: Change) -> bool:
-    return live is not None and value_at(live, ("metadata", "annotations", CHANGE_ANNOTATION)) == sent.id

@@ -26,7 +26,7 @@ from incidents.pod_health import pod_findings, timestamp
 from incidents.snapshot import CONTROLLER_HASH, Snapshot, observed
 from incidents.symptoms import Symptom
 from remediation.gate import Writes
-from remediation.transaction import is_refusal
+from remediation.outcomes import is_refusal
 from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Conflict, NotFound
 from tools.cluster.reader import Reader

@@ -19,7 +19,7 @@ from incidents.pointers import ABSENT, value_at
 from incidents.signals import clean
 from incidents.snapshot import spec_digest
 from remediation.gate import Writes, WritesStopped
-from remediation.outcomes import is_refusal, still_on_its_way
+from remediation.outcomes import is_refusal, outlasted
 from remediation.putting_back import PuttingBack
 from remediation.three_way import ThreeWay, UndoRefused, differences_since, leaf_value
 from remediation.unblocking import Unblocking
@@ -90,10 +90,8 @@ class Undo:
             return False
         if _is_back(change, await self._live(change)):
             return True
-        wait = 0.0 if is_refusal(error) else still_on_its_way(sent_at, self._clock.now())
-        if wait <= 0:
+        if is_refusal(error) or not await outlasted(change, sent_at, self._clock):
             return False
-        await self._clock.sleep(wait * self._clock.speed)  # the API server's time, which nothing speeds up
         return _is_back(change, await self._live(change))
 
     async def noticed(self, change: Change) -> bool:

@@ -29,7 +29,7 @@ import msgspec
 
 import app.composition
 import cli.running
-import remediation.transaction
+import remediation.outcomes
 import tools.cluster.writer
 from app.composition import open_app, policy_of
 from app.logs import configure_logging
@@ -146,7 +146,7 @@ def daemon(start: Start) -> None:
             del os.environ[name]
     os.environ["HOME"] = str(start.folder)
     if start.landing is not None:
-        tools.cluster.writer.SERVER_SECONDS, remediation.transaction.LANDING_SECONDS = start.landing
+        tools.cluster.writer.SERVER_SECONDS, remediation.outcomes.LANDING_SECONDS = start.landing
     configure_logging(form="json")
     asyncio.run(_run(start))
 

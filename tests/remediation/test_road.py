@@ -11,8 +11,9 @@ from incidents.objects import ClusterId
 from incidents.policy import Answer, Mode, Windows
 from incidents.proposals import RollBack
 from incidents.snapshot import template_digest
+from remediation.outcomes import FateUnknown, NotApplied
 from remediation.recover import recover
-from remediation.transaction import FateUnknown, NotApplied, Transaction
+from remediation.transaction import Transaction
 from tests.builders import container, deployment, proposal, template
 from tests.clocks import FakeClock
 from tests.remediation.conftest import NAMESPACE, Bench

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from evidence.redaction import MASK, mask_text
 from incidents.changes import LeafChange
-from incidents.objects import JOB, SERVICE_ACCOUNT, ObjectRef
-from incidents.proposals import Create, Proposal, Recreate
+from incidents.objects import JOB, NODE, SERVICE_ACCOUNT, ObjectRef
+from incidents.proposals import Create, Drain, Proposal, Recreate, SetField
 
 _OFTEN_SECRET = re.compile(r"[\"/](?:env|args|command|httpHeaders)[\"/]")  # as a key or within a pointer
 _NOT_OURS = re.compile(
@@ -43,6 +43,10 @@ def command_of(proposal: Proposal, diff: Sequence[LeafChange]) -> str:
             return f"kubectl -n {target.namespace} create serviceaccount {target.name}"
         case Create():
             return ""
+        case Drain():
+            return ""  # `kubectl drain` would move more than was meant
+        case [SetField(path="/spec/unschedulable", value=True)] if target.kind == NODE.kind:
+            return f"kubectl cordon {target.name}"
         case Recreate() if target.kind == JOB.kind:
             return ""  # kubectl would send the selector that was made for the old one, and lose both
         case Recreate() if command := apply_command(target, diff):

@@ -12,7 +12,7 @@ import structlog
 from agents.standing import Standing, Turn
 from agents.thinking import Thinking
 from incidents.changes import Change, ChangeState
-from incidents.decisions import Request, rounds_allowed, taken_back, turned_down
+from incidents.decisions import Request, rounds_allowed, taken_back, turned_down, undone_lately
 from incidents.evidence import Evidence
 from incidents.incident import Outcome, Result, Round
 from incidents.policy import Answer, Mode
@@ -88,6 +88,8 @@ class AutoFixer:
     async def _try(self, standing: Standing, current: Round, proposal: Proposal, evidence: Evidence) -> Turn:
         if because := await self._turned_down(standing, current.number):
             return await self._settle(standing, because)
+        if await self._was_ending(standing):
+            return await self._settle(standing, "what had helped was not enough", nothing=Outcome.ROLLED_BACK)
         stuck = await self._make_way(standing, proposal)
         if stuck is not None:
             return stuck
@@ -182,7 +184,14 @@ class AutoFixer:
         changes = await self._store.changes(standing.incident.id)
         return any(change.state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.UNDOING) for change in changes)
 
-    async def _settle(self, standing: Standing, because: str) -> Turn:
+    async def _was_ending(self, standing: Standing) -> bool:
+        """Whether what had helped has been taken back: only the end of the work does that, and was interrupted then."""
+        incident = standing.incident.id
+        undone = undone_lately(await self._store.changes(incident), await self._store.decisions(incident))
+        return any(_helped(standing, change) for change in undone)
+
+    async def _settle(self, standing: Standing, because: str, *, nothing: Outcome = Outcome.ESCALATED) -> Turn:
+        """Take back what stands; ``nothing`` is the outcome where nothing does."""
         settlement = await self._remediation.settle(standing.incident)
         if settlement.kept:
             kept = f"{because}. The changes stay: {settlement.because}"
@@ -190,7 +199,7 @@ class AutoFixer:
         if settlement.undone:
             undone = f"{because}. {len(settlement.undone)} change(s) undone"
             return Turn(text=undone, outcome=Outcome.ROLLED_BACK)
-        return Turn(text=because, outcome=Outcome.ESCALATED)
+        return Turn(text=because, outcome=nothing)
 
     async def _refreshed(self, standing: Standing, entry: Round) -> Round:
         for change in await self._store.changes(standing.incident.id):

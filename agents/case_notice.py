@@ -22,8 +22,9 @@ from incidents.changes import Change, LeafChange
 from incidents.decisions import Request
 from incidents.evidence import Evidence
 from incidents.health import Finding
-from incidents.incident import Outcome, Round
+from incidents.incident import Incident, Outcome, Round
 from incidents.policy import Mode, Verdict
+from incidents.proposals import Drain, Proposal
 from incidents.signals import clean
 from tools.notify.contract import Notice, Section, Severity
 
@@ -51,7 +52,7 @@ def request_notice(
     sections = (
         *_still_changed(kept, commands),
         Section(lines=first),
-        Section(heading="Exact change", lines=tuple(map(_leaf, request.diff)), verbatim=True),
+        _exact(request.proposal, request.diff, incident),
         Section(heading="Why a person is asked", lines=(*objections, *_drift(request.verdict), deadline)),
         _evidence(standing, evidence),
         *(_tried(entry) for entry in standing.rounds if entry.change is not None),
@@ -212,7 +213,7 @@ def _proposed(standing: Standing, mode: Mode, commands: Commands) -> list[Sectio
         lines += [f"{ruling.answer} by {ruling.rule}: {ruling.reason}" for ruling in current.verdict.objections]
     sections = [Section(heading="Proposed, and why it was not done", lines=tuple(lines))]
     if current.diff:
-        sections.append(Section(heading="Exact change", lines=tuple(map(_leaf, current.diff)), verbatim=True))
+        sections.append(_exact(current.proposal, current.diff, standing.incident))
     if command := _command(standing, current, mode, commands):
         sections.append(Section(heading="To apply it", lines=(command,), verbatim=True))
     return sections
@@ -243,6 +244,15 @@ def _drift(verdict: Verdict) -> list[str]:
 
 def _leaf(leaf: LeafChange) -> str:
     return f"{leaf.pointer}: {json.dumps(leaf.before)} -> {json.dumps(leaf.after)}"
+
+
+def _exact(proposal: Proposal, diff: Iterable[LeafChange], incident: Incident) -> Section:
+    """Every leaf that would differ and every pod that would leave, with the object where it is not the subject."""
+    leaving = proposal.action.pods if isinstance(proposal.action, Drain) else ()
+    beside = proposal.target.uid != incident.subject.uid
+    heading = f"Exact change of {proposal.target}" if beside else "Exact change"
+    lines = (*map(_leaf, diff), *(f"evict {pod}" for pod in leaving))
+    return Section(heading=heading, lines=lines, verbatim=True)
 
 
 def _found(standing: Standing) -> list[Section]:

@@ -18,9 +18,8 @@ from agents.reasoning import Reasoning
 from agents.standing import Standing, Turn
 from agents.wording import only_known
 from evidence.fingerprint import fingerprint
-from incidents.changes import ChangeState
 from incidents.codec import digest
-from incidents.decisions import DecisionKind, Request
+from incidents.decisions import DecisionKind, Request, undone_lately
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Outcome
 from incidents.policy import Mode
@@ -86,10 +85,7 @@ class HelpSeeker:
     async def _outcome(self, incident: Incident) -> Outcome:
         """How it ends where nobody has said so: a crash may have come right after the last change was taken back."""
         changes = await self._store.changes(incident.id)
-        decisions = await self._store.decisions(incident.id)
-        retried = max((one.decided_at for one in decisions if one.kind is DecisionKind.RETRY), default=None)
-        undone = [one for one in changes if one.state is ChangeState.UNDONE and one.ended_at is not None]
-        lately = any(retried is None or (one.ended_at and one.ended_at > retried) for one in undone)
+        lately = undone_lately(changes, await self._store.decisions(incident.id))
         return Outcome.ROLLED_BACK if lately and not any(one.stands for one in changes) else Outcome.ESCALATED
 
     async def _ask(self, standing: Standing, request: Request, evidence: Evidence | None) -> Turn:

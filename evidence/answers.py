@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from evidence.image_index import ImageIndex
-from evidence.redaction import mask_manifest
+from evidence.redaction import mask_manifest, mask_text
 from incidents.evidence import Evidence, Want, WantKind
 from incidents.images import ImageReferenceError, parse_image
-from incidents.objects import LISTED, NODE, POD, SECRET
+from incidents.objects import EVENT, LISTED, NODE, POD, SECRET
 from incidents.signals import clean
 from tools.cluster.errors import ClusterError
 from tools.cluster.listing import list_beside
@@ -65,18 +65,32 @@ class Answers:
             raise ClusterError(NOT_GRANTED)
         if name not in LISTED:
             raise ClusterError("no playbook may ask for this kind")
-        found = await list_beside(self._reader, LISTED[name], evidence.subject.namespace)
+        on_it = name == POD.kind and evidence.subject.kind == NODE.kind
+        fields = f"spec.nodeName={evidence.subject.name}" if on_it else ""
+        found = await list_beside(self._reader, LISTED[name], evidence.subject.namespace, fields=fields)
         return tuple(mask_manifest(item) for item in found)
 
     async def _texts(self, want: Want) -> Collection[str]:
         match want.kind:
             case WantKind.KNOWN_IMAGES:
                 return await self._known_images(want.name)
+            case WantKind.PREEMPTED:
+                return await self._preempted(want.name)
             case WantKind.IMAGE_TAGS if self._registry is not None:
                 return await self._registry.tags(want.name)
             case WantKind.IMAGE_CONFIG if self._registry is not None:
                 return described(await self._registry.config(want.name))
         return []
+
+    async def _preempted(self, namespace: str) -> list[str]:
+        """Each pod that the scheduler has taken off a node for another one, by name, with its words; the newest last.
+
+        Such a pod is gone, so that its events are found by their reason.
+        """
+        events = await self._reader.list(EVENT, namespace, fields="reason=Preempted")
+        events.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+        told = ((event.get("involvedObject") or {}, event.get("message")) for event in events[-_FACTS:])
+        return [mask_text(clean(f"{about.get('name')} {message}", _FACT)) for about, message in told]
 
     async def _known_images(self, repository: str) -> list[str]:
         """Images of one repository that nodes hold or pods run: other namespaces lend tags, never a repository."""

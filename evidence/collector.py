@@ -92,6 +92,7 @@ class Collector:
             subject=subject,
             snapshot=_masked(snapshot),
             health=_masked_health(health),
+            speed=self._speed,
             present=template_digest(pod_template(snapshot.workload)),
             revisions=_revisions(snapshot, good, self._speed),
             logs=tuple(logs),

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from incidents.changes import Change, LeafChange
+from incidents.changes import Change, ChangeState, LeafChange
 from incidents.objects import ChangeId, IncidentId
 from incidents.policy import Verdict
 from incidents.proposals import Proposal
@@ -99,6 +99,13 @@ def taken_back(changes: Sequence[Change], decisions: Sequence[Decision]) -> Chan
         if change.undone_by and change.ended_at and (retried is None or retried < change.ended_at):
             return change
     return None
+
+
+def undone_lately(changes: Sequence[Change], decisions: Sequence[Decision]) -> list[Change]:
+    """The changes that were taken back, by whomever, since the last `retry`."""
+    retried = _last_retry(decisions)
+    undone = [one for one in changes if one.state is ChangeState.UNDONE and one.ended_at is not None]
+    return [one for one in undone if retried is None or (one.ended_at and one.ended_at > retried)]
 
 
 def _last_retry(decisions: Sequence[Decision]) -> datetime | None:

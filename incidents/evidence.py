@@ -61,6 +61,7 @@ class WantKind(StrEnum):
     KNOWN_IMAGES = "known-images"  # images that nodes hold and workloads use, of one repository
     IMAGE_TAGS = "image-tags"  # tags that an allowed registry lists for one repository
     IMAGE_CONFIG = "image-config"  # what an image itself says: its entrypoint, ports, user, architecture
+    PREEMPTED = "preempted"  # which pods of a namespace had to make room, and for whom (events of the scheduler)
     OBJECTS = "objects"  # the objects of one kind (`incidents.objects.LISTED`) beside the subject
 
 
@@ -83,6 +84,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One reading of the world about one subject.
 
     ``present`` is the digest of the pod template that stands now, taken before anything was masked.
+    ``speed``: what durations of the cluster are divided by, 1 everywhere but on an embedded one.
     ``affects``: subjects whose incidents this one explains.
     ``objects`` holds what was listed for ``WantKind.OBJECTS``, by kind: of the subject's namespace, or of the cluster
     for kinds that have none; of ConfigMaps and Secrets the names of their keys, with no value. A kind that was asked
@@ -94,6 +96,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     subject: Subject
     snapshot: Snapshot
     health: Health
+    speed: float = 1.0
     present: str = ""
     revisions: tuple[Revision, ...] = ()
     logs: tuple[LogExcerpt, ...] = ()

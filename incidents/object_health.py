@@ -19,12 +19,17 @@ from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
 
 PROVISION_SECONDS = 240  # a volume of a cloud takes minutes; and it is known before pods that wait for it are told of
+RESIZE_SECONDS = 900  # a cloud makes a disk larger in minutes, a kubelet what is on it in one more
 ENDPOINT_SECONDS = 120  # between a Service and the workload that was applied with it
 METRIC_SECONDS = 300  # the metrics of new pods come after a minute or two
 JOINING_SECONDS = 300  # a node that has just come
 REBOOT_SECONDS = 180  # a node that somebody restarts
 PRESSURE_SECONDS = 600  # a kubelet evicts pods one by one, and says for five minutes more that it is short
 PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
+_GROWING = {
+    "Resizing": "whoever provides the volume is at it",
+    "FileSystemResizePending": "the volume is, and what is on it waits for a pod that mounts it to be started anew",
+}
 MISSED_RUNS = 2  # one may be late, or the controller's zone another than ours
 LATE_SECONDS = 120  # real seconds: a CronJob's schedule is wall clock time, at whatever speed
 
@@ -85,7 +90,7 @@ def _claim(claim: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> 
     phase, name = claim.get("status", {}).get("phase"), claim["metadata"]["name"]
     if phase == "Lost":
         yield Trouble(Finding(Symptom.CLAIM_PENDING, f"the volume of {name} is lost"))
-    yield from _not_grown(claim)
+    yield from _not_grown(claim, snapshot, speed)
     if phase != "Pending":
         return
     wanted = claim.get("spec", {}).get("storageClassName")
@@ -103,12 +108,25 @@ def _claim(claim: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> 
     yield Trouble(Finding(Symptom.CLAIM_PENDING, clean(detail, 300)), _after(claim, PROVISION_SECONDS / speed))
 
 
-def _not_grown(claim: Manifest) -> Iterator[Trouble]:
-    """A claim that was made larger and whose volume cannot follow (pkg/volume/util/resize_util.go)."""
+def _not_grown(claim: Manifest, snapshot: Snapshot, speed: float) -> Iterator[Trouble]:
+    """A claim that was made larger and whose volume cannot follow, or does not (pkg/volume/util/resize_util.go).
+
+    What is on a volume that nobody mounts grows when somebody does.
+    """
+    name, mounted = claim["metadata"]["name"], any(claim["metadata"]["name"] in claims_of(pod) for pod in snapshot.pods)
     for condition in claim.get("status", {}).get("conditions") or ():
-        if condition.get("type") in ("ControllerResizeError", "NodeResizeError") and condition.get("status") == "True":
-            text = f"{claim['metadata']['name']} cannot be made larger: {condition.get('message')}"
-            yield Trouble(Finding(Symptom.CLAIM_PENDING, clean(text, 300)))
+        kind = condition.get("type")
+        if condition.get("status") != "True":
+            continue
+        if kind in ("ControllerResizeError", "NodeResizeError"):
+            yield Trouble(
+                Finding(Symptom.CLAIM_PENDING, clean(f"{name} cannot be made larger: {condition.get('message')}", 300))
+            )
+        elif kind == "Resizing" or (kind == "FileSystemResizePending" and mounted):
+            text = f"{name} is not made larger: {_GROWING[kind]} ({kind})"
+            since = timestamp(condition.get("lastTransitionTime"))
+            until = since + timedelta(seconds=RESIZE_SECONDS / speed) if since is not None else None
+            yield Trouble(Finding(Symptom.CLAIM_PENDING, clean(text, 300)), until)
 
 
 def _autoscaler(autoscaler: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> Iterator[Trouble]:

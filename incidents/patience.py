@@ -37,6 +37,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 ANOTHER = Wait(30.0, "what it needs is starting or being mended; the next sweeps see whether that fails by itself")
 ONE = Wait(1.0, "nothing is known to end it")
+LATE = Wait(30.0, "all its pods are ready just now: it is only late, or one of them is about to show what fails")
 WAITS: Mapping[Symptom, Wait] = {
     Symptom.UNSCHEDULABLE: Wait(30.0, "a cluster autoscaler needs minutes to add a node"),
     Symptom.IMAGE_PULL: Wait(5.0, "the kubelet pulls again after 10 and 30 s, which ends a registry's short outage"),
@@ -66,7 +67,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
         asked = {incident.first_signal.source, incident.last_signal.source} & {Source.REQUEST, Source.WORDS}
         if asked or health.state is not State.FAILING:
             return incident.opened_at
-        wait = ANOTHER if blames_another else wait_for(health.symptoms)
+        late = health.symptoms == {Symptom.ROLLOUT_STUCK} and health.ready >= health.desired > 0
+        wait = ANOTHER if blames_another else LATE if late else wait_for(health.symptoms)
         seconds = min(wait.periods * self.grace_seconds, LONGEST_SECONDS)
         return incident.opened_at + timedelta(seconds=seconds / self.speed)
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from incidents.evidence import Want
-from incidents.objects import ObjectRef
+from incidents.objects import ObjectRef, Uid
 from incidents.symptoms import Symptom
 
 MODEL_AUTHOR = "model/"  # how the author of a model's proposal begins; code writes it, a model cannot
@@ -78,7 +78,18 @@ class Create(msgspec.Struct, frozen=True, kw_only=True, tag="create"):
     manifest: dict[str, Any]
 
 
-Action = tuple[SetField, ...] | RollBack | Recreate | Create
+class Drain(msgspec.Struct, frozen=True, kw_only=True, tag="drain"):
+    """Keep new pods off a node, and evict pods from it, one after the other, as far as their budgets let them go.
+
+    ``owners``: the controllers, by uid, whose pods go, and no others. ``pods``: those that were there at the time.
+    """
+
+    edits: tuple[SetField, ...]
+    owners: tuple[Uid, ...]
+    pods: tuple[ObjectRef, ...]
+
+
+Action = tuple[SetField, ...] | RollBack | Recreate | Create | Drain
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +111,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def edits(self) -> tuple[SetField, ...]:
         """The fields it sets one by one; none of them where it puts back a revision or creates an object."""
-        if isinstance(self.action, Recreate):
+        if isinstance(self.action, Recreate | Drain):
             return self.action.edits
         return self.action if isinstance(self.action, tuple) else ()
 

@@ -4,6 +4,9 @@ Rules: plugin/pkg/admission (limitranger, resourcequota, serviceaccount, priorit
 webhook's error. A ServiceAccount, PriorityClass or RuntimeClass is corrected to the one that is meant; a ServiceAccount
 like no other is to be created by its name, if a person agrees; requests and limits are moved just inside of a
 LimitRange. What would need more quota, a looser rule or another webhook is for a person: those were set to say no.
+Of these only the least that a quota would have to admit is worded as a command. Pod security and webhooks protect
+others than whoever is refused: a command that lets something past them is never handed out, not even where nobody is
+left to be asked, because it would let everything past.
 """
 
 from __future__ import annotations
@@ -13,9 +16,22 @@ from collections.abc import Sequence
 
 import msgspec
 
+from incidents.causes import EXPLAINS
 from incidents.evidence import Evidence
 from incidents.incident import Round
-from incidents.objects import MUTATING_WEBHOOK, QUOTA, SERVICE_ACCOUNT, TEMPLATED, VALIDATING_WEBHOOK
+from incidents.objects import (
+    DAEMON_SET,
+    DEPLOYMENT,
+    MUTATING_WEBHOOK,
+    POD,
+    QUOTA,
+    SERVICE_ACCOUNT,
+    STATEFUL_SET,
+    TEMPLATED,
+    VALIDATING_WEBHOOK,
+    Manifest,
+    named,
+)
 from incidents.proposals import Diagnosis, Needs, Opinion, RollBack, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL, SUGGESTED
@@ -23,12 +39,15 @@ from playbooks.edits import created, opinion, wanting
 from playbooks.last_good import basis, good_value, may_roll_back, never_well
 from playbooks.neighbours import nearest
 from playbooks.quota import into_quota
+from playbooks.raising import raise_quota
 from playbooks.ranges import into_range
+from playbooks.stepping_aside import one_fewer, within_a_quota
 
 FAMILY = "admission"
 SYMPTOMS = (Symptom.CREATE_FORBIDDEN, Symptom.QUOTA_EXHAUSTED, Symptom.WEBHOOK_FAILING)
 _WEBHOOKS = (VALIDATING_WEBHOOK.kind, MUTATING_WEBHOOK.kind)
 SUBJECTS = (*TEMPLATED, QUOTA.kind, *_WEBHOOKS)
+_COUNTED = (DEPLOYMENT.kind, STATEFUL_SET.kind, DAEMON_SET.kind)  # of which it is known how many pods they lack
 
 _ACCOUNT = re.compile(r'service account [^/\s]+/(?P<name>[a-z0-9.-]+): serviceaccount "[^"]+" not found')
 _PRIORITY = re.compile(r"no PriorityClass with name (?P<name>\S+) was found")
@@ -70,9 +89,9 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     if not said:
         return Silent("its pods are made")
     heard = "\n".join((said, *_heard(evidence)))
-    for named in _NAMED:
-        if match := named.said.search(heard):
-            return _other_name(evidence, named, wrong=match["name"], said=heard)
+    for field in _NAMED:
+        if match := field.said.search(heard):
+            return _other_name(evidence, field, wrong=match["name"], said=heard)
     if (ranged := into_range(evidence, said, FAMILY)) is not None:
         return ranged
     if _UNSAID.search(said):
@@ -95,8 +114,8 @@ def _heard(evidence: Evidence) -> list[str]:
     return [one.message for one in evidence.events if one.reason == "FailedCreate" and one.about == about]
 
 
-def _quota(evidence: Evidence) -> Silent:
-    """A quota that refuses pods: what of it is used up, or what it wants said."""
+def _quota(evidence: Evidence) -> Silent | Needs:
+    """A quota that refuses pods: what of it is used up, by how much, and whether a rollout can do with less."""
     said = [found.detail for found in evidence.health.findings if found.symptom is Symptom.QUOTA_EXHAUSTED]
     if not said:
         return Silent("the quota refuses nothing")
@@ -104,7 +123,24 @@ def _quota(evidence: Evidence) -> Silent:
     hard, used = status.get("hard") or {}, status.get("used") or {}
     state = ", ".join(f"{name} {used.get(name, '0')} of {most}" for name, most in sorted(hard.items()))
     cause = f"quota {evidence.subject.name} refuses pods; used: {state or 'unknown'}"
-    return Silent("what a namespace may use is for a person to decide", _told(cause, "; ".join(said)))
+    if needs := wanting(evidence, *_COUNTED):
+        return needs
+    refused = _refused(evidence, said)
+    if len(refused) == 1 and one_fewer(refused[0]) is not None and (needs := wanting(evidence, POD.kind)):
+        return needs
+    ways = (*raise_quota(evidence.snapshot.workload, refused), *within_a_quota(evidence, refused))
+    told = msgspec.structs.replace(_told(cause, "; ".join(said)), by_hand=ways)
+    return Silent("what a namespace may use is for a person to decide", told)
+
+
+def _refused(evidence: Evidence, said: Sequence[str]) -> list[Manifest]:
+    """All workloads that the quota keeps from their pods; none where one of them cannot be found."""
+    namespace, known = evidence.subject.namespace, {}
+    for kind in _COUNTED:
+        for one in evidence.listed(kind) or ():
+            known[EXPLAINS + named(kind, str(one["metadata"]["name"]), namespace)] = one
+    explained = [line for line in said if line.startswith(EXPLAINS)]
+    return [known[line] for line in explained] if all(line in known for line in explained) else []
 
 
 def _webhook(evidence: Evidence) -> Silent:

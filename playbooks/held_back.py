@@ -12,6 +12,7 @@ from incidents.evidence import Evidence
 from incidents.health import Finding
 from incidents.ordering import goes_in_order
 from incidents.proposals import Diagnosis, Opinion, SetField, Silent
+from playbooks.by_hand import by_hand, is_name
 from playbooks.confidence import SUGGESTED
 from playbooks.edits import opinion
 
@@ -30,11 +31,24 @@ def held_back(evidence: Evidence) -> Silent | Opinion | None:
     if not because:
         return None
     cause = f"pod {found.pod} is of an earlier revision than the template says, and {because}"
-    advice = f"kubectl delete pod {found.pod} --namespace {evidence.subject.namespace}"
     return Silent(
         f"no change of its template reaches pod {found.pod}: {because}",
-        Diagnosis(family=_FAMILY, cause=cause, confidence=_CERTAIN, rests_on=(found.detail[:240], advice)),
+        Diagnosis(
+            family=_FAMILY,
+            cause=cause,
+            confidence=_CERTAIN,
+            rests_on=(found.detail[:240],),
+            by_hand=_replaced(evidence, found.pod, because),
+        ),
     )
+
+
+def _replaced(evidence: Evidence, pod: str, because: str) -> tuple[str, ...]:
+    """The command that has the pod made anew; none behind a partition, where it would come back as it was."""
+    if "partition" in because or not is_name(pod):
+        return ()
+    meaning = f"its controller makes pod {pod} anew by the present template"
+    return by_hand(meaning, "delete", "pod", pod, namespace=evidence.subject.namespace)
 
 
 def _all_behind(evidence: Evidence) -> Finding | None:

@@ -3,7 +3,9 @@
 Rules: pkg/controller/nodelifecycle (``Kubelet stopped posting node status``, the taints that keep pods away) and
 pkg/kubelet/eviction (the pressure conditions). Kubernetes itself moves what stands on such a node, and places new pods
 on it again the moment it says that it is well. To cordon it until somebody has seen to it is proposed, and never done
-without a person: only while the other nodes are well, for what takes most nodes away is no fault of one of them.
+without a person: only while the other nodes are well, for what takes most nodes away is no fault of one of them. Of a
+node that is short, a few pods are asked to leave as well, as their budgets let them, before its kubelet kills what it
+chooses; of one that nobody hears of, no pod would notice.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from collections.abc import Sequence
 from incidents.evidence import Evidence
 from incidents.health import Finding
 from incidents.incident import Round
+from incidents.moving import MOST, owner_uid, stays
 from incidents.object_health import node_ready
-from incidents.objects import NODE, Manifest
-from incidents.proposals import Diagnosis, Needs, Opinion, Risk, SetField, Silent
+from incidents.objects import NODE, POD, Manifest, reference
+from incidents.proposals import Diagnosis, Drain, Needs, Opinion, Risk, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks.confidence import SUGGESTED
 from playbooks.edits import named, opinion, wanting
+from playbooks.placement import REQUIRED, labels_of
 
 FAMILY = "node"
 SYMPTOMS = (Symptom.NODE_NOT_READY, Symptom.NODE_PRESSURE, Symptom.NOT_READY, Symptom.ROLLOUT_STUCK)
@@ -61,17 +65,49 @@ def _of_the_node(evidence: Evidence) -> Silent | Needs | Opinion:
     well, lost = [one for one in others if _takes_pods(one)], [one for one in others if not node_ready(one)]
     if not well or len(lost) >= len(well):
         return Silent("too few other nodes are well: what ails them may lie elsewhere", told)
+    leaving: Sequence[Manifest] = ()
+    if found.symptom is Symptom.NODE_PRESSURE:
+        if needs := wanting(evidence, POD.kind):
+            return needs
+        leaving = _leaving(evidence, well)
+    cordon = SetField(path="/spec/unschedulable", expected=None, value=True)
+    reason = f"cordon node {evidence.subject.name}, so that nothing is placed on it until somebody has seen to it"
     return opinion(
         evidence,
-        SetField(path="/spec/unschedulable", expected=None, value=True),
         family=FAMILY,
         cause=told.cause,
         rests_on=(*told.rests_on, f"{len(well)} other nodes take pods"),
         ends=found.symptom,
-        reason=f"cordon node {evidence.subject.name}, so that nothing is placed on it until somebody has seen to it",
+        reason=f"{reason}, and evict from it, as budgets allow: {_names(leaving)}" if leaving else reason,
         confidence=SUGGESTED,
         risk=Risk.MEDIUM,
+        action=_drain(cordon, leaving) if leaving else (cordon,),
     )
+
+
+def _leaving(evidence: Evidence, others: Sequence[Manifest]) -> Sequence[Manifest]:
+    """The pods to be asked to leave: of the least priority first, and only such as another node would take."""
+    here = evidence.subject.name
+    pods = [pod for pod in evidence.listed(POD.kind) or () if pod.get("spec", {}).get("nodeName") == here]
+    movable = [pod for pod in pods if not stays(pod) and any(_may_stand_on(node, pod) for node in others)]
+    movable.sort(key=lambda pod: (int(pod["spec"].get("priority") or 0), pod["metadata"]["name"]))
+    return movable[:MOST]
+
+
+def _may_stand_on(node: Manifest, pod: Manifest) -> bool:
+    """Whether a node has the labels that a pod asks for; what asks in another way is left where it is."""
+    spec = pod["spec"]
+    wanted = (spec.get("nodeSelector") or {}).items()
+    return not (spec.get("affinity") or {}).get("nodeAffinity", {}).get(REQUIRED) and wanted <= labels_of(node).items()
+
+
+def _drain(cordon: SetField, leaving: Sequence[Manifest]) -> Drain:
+    pods = tuple(reference({**pod, "apiVersion": POD.api_version, "kind": POD.kind}) for pod in leaving)
+    return Drain(edits=(cordon,), owners=tuple(sorted({owner_uid(pod) for pod in leaving})), pods=pods)
+
+
+def _names(pods: Sequence[Manifest]) -> str:
+    return ", ".join(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods)
 
 
 def _cause(name: str, found: Finding) -> str:

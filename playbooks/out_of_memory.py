@@ -3,8 +3,8 @@
 That it was killed says only that it needs more; how much more is said by the limit it had while it was well, or by the
 heap it was told to take. Else up to three rounds of doubling, and never further than a LimitRange, a quota or the
 largest node allows; the guardrails hold the bounds. Where the limit cannot follow the heap, the heap's flag is lowered.
-Whether it helped is for verification to say: a leak is killed at every limit, and then every step is undone. What is
-evicted for the disk it fills is told.
+Whether it helped is for verification to say: a leak is killed at every limit, and then every step is undone. Pods that
+are evicted for what they write are treated alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from playbooks.confidence import CERTAIN, ONLY_ONE_FITS
 from playbooks.edits import opinion, wanting
 from playbooks.heap import HeapFlag, heap_flags
 from playbooks.last_good import basis, good_container, never_well
-from playbooks.memory_bounds import Bound, most_memory
+from playbooks.size_bounds import Bound, most_memory
+from playbooks.written import evicted
 
 FAMILY = "memory"
 SYMPTOMS = (Symptom.OOM_KILLED, Symptom.EVICTED)
@@ -69,10 +70,10 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
-    """An opinion on the first container that is OOM-killed at its own limit; a diagnosis of what was evicted."""
+    """An opinion on the first container that is OOM-killed at its own limit, else on pods that are evicted."""
     findings = [finding for finding in evidence.health.findings if finding.symptom is Symptom.OOM_KILLED]
     if not findings:
-        return _evicted(evidence) or Silent("no container is killed for its memory")
+        return evicted(evidence, FAMILY) or Silent("no container is killed for its memory")
     name = findings[0].container
     container = evidence.container(name)
     if container is None:
@@ -170,19 +171,6 @@ def _guaranteed(container: dict[str, Any]) -> str | None:
     asked, limits = resources.get("requests") or {}, resources.get("limits") or {}
     same = {"cpu", "memory"} <= asked.keys() and all(asked[what] == limits.get(what) for what in ("cpu", "memory"))
     return str(asked["memory"]) if same else None
-
-
-def _evicted(evidence: Evidence) -> Silent | None:
-    """Pods that are put out for what they write: how much that may be is for a person, as it may grow without end."""
-    said = [finding.detail for finding in evidence.health.findings if finding.symptom is Symptom.EVICTED]
-    said += [line.message for line in evidence.events if line.reason == "Evicted"]
-    if not said:
-        return None
-    cause = f"its pods are evicted: {said[0][:200]}"
-    return Silent(
-        "what is written grows until the pod is put out; more room only puts that off",
-        Diagnosis(family=FAMILY, cause=cause, confidence=0.9, rests_on=(said[0][:200],)),
-    )
 
 
 def _killed_at_present_template(evidence: Evidence, name: str) -> int:

@@ -15,10 +15,12 @@ from incidents.incident import Round
 from incidents.pod_health import has_failed
 from incidents.proposals import Diagnosis, Needs, Opinion, RollBack, Silent
 from incidents.symptoms import Symptom
+from playbooks.attaching import held
 from playbooks.confidence import LIKELY
 from playbooks.edits import opinion
 from playbooks.init import still_at_work
 from playbooks.last_good import ROLLED_BACK, basis, may_roll_back
+from playbooks.stepping_aside import on_the_nodes
 
 FAMILY = "rollout"
 SYMPTOMS = (Symptom.ROLLOUT_STUCK, Symptom.NOT_READY)
@@ -39,6 +41,10 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
         return Silent("no earlier revision serves that could be put back", told)
     if _WORLD & evidence.health.symptoms or not evidence.snapshot.current_pods:
         return Silent("what keeps it from its pods lies outside of the revision", told)
+    if held(evidence) is not None:
+        return Silent("its new pod waits for a volume that another pod holds, whichever revision it is of", told)
+    if on_the_nodes(evidence, FAMILY) is not None:
+        return Silent("there is no room for one pod more than serve, of whichever revision", told)
     if any(revision.ready for revision in evidence.revisions if revision.digest == evidence.present):
         return Silent("some pods of the new revision are ready: it works", told)
     if any(has_failed(pod) for pod in evidence.snapshot.current_pods):

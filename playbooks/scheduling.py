@@ -3,13 +3,16 @@
 Rules: pkg/scheduler/framework/plugins (nodeaffinity, nodename, noderesources, tainttoleration, interpodaffinity,
 podtopologyspread). A wrong value of a node label is corrected to the one neighbour that nodes have; a required
 anti-affinity of a workload against itself, with more replicas than nodes, becomes a preference. Where capacity, labels
-or tolerations are missing a person is told: nodes are bought and labelled by people, and a taint says "not you". What
-only an autoscaler can know, such as a pool that has no node just now, is left to it (``playbooks/arriving.py``).
+or tolerations are missing a person is told: nodes are bought and labelled by people, and a taint says "not you"; where
+its demands single out one node, with the command that opens it (``playbooks/node_meant.py``). What only an autoscaler
+can know, such as a pool that has no node just now, is left to it (``playbooks/arriving.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from incidents.evidence import Evidence
 from incidents.incident import Round
@@ -22,7 +25,9 @@ from playbooks.confidence import CERTAIN, ONLY_ONE_FITS, SEEN_WELL
 from playbooks.edits import opinion, wanting
 from playbooks.last_good import basis, good_value, never_well
 from playbooks.neighbours import nearest
+from playbooks.node_meant import at_the_node
 from playbooks.placement import REQUIRED, beside, keeps_data, labels_of, spread, too_large
+from playbooks.stepping_aside import on_the_nodes
 from playbooks.unplaced import SHORT_OF, Rule, has, in_words
 
 FAMILY = "scheduling"
@@ -44,12 +49,14 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     nodes = evidence.listed("Node")
     if nodes is None:
         return Silent("the nodes could not be read", _diagnosis(said[0], "no node takes its pods", 0.5))
-    told = _diagnosis(said[0], *in_words(evidence, nodes, said[0], rules=tuple(_rules(evidence))))
+    rules = tuple(_rules(evidence))
+    told = _diagnosis(said[0], *in_words(evidence, nodes, said[0], rules=rules))
     if because := arriving(evidence, nodes):
         return Silent(because, told)
-    for way in (_label, _apart, _beside, _spread, _tolerating, _too_large):
+    for way in (_label, _apart, _beside, _spread, _tolerating, _too_large, _aside):
         if (answer := way(evidence, nodes, said[0])) is not None:
             return answer
+    told = msgspec.structs.replace(told, by_hand=at_the_node(evidence, nodes, rules))
     return Silent("no one correction would let a node take its pods", told)
 
 
@@ -64,6 +71,10 @@ def _spread(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion
 def _too_large(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion | None:
     short = SHORT_OF.search(said)
     return too_large(evidence, nodes, short["what"], said=said, family=FAMILY) if short else None
+
+
+def _aside(evidence: Evidence, nodes: Sequence[Manifest], said: str) -> Opinion | None:
+    return on_the_nodes(evidence, FAMILY)
 
 
 def _diagnosis(said: str, cause: str, confidence: float, *more: str) -> Diagnosis:

@@ -1,10 +1,10 @@
 """Volumes that never come: a claim that is not there, one that stays unbound, a volume that no node can reach.
 
 Rules: pkg/scheduler/framework/plugins/volumebinding (``persistentvolumeclaim "x" not found``, ``unbound immediate
-PersistentVolumeClaims``, ``didn't match PersistentVolume's node affinity``) and pkg/controller/volume/persistentvolume
-(``storageclass.storage.k8s.io "x" not found``). A misspelt claim is corrected to the one claim like it that no pod
-mounts; nothing is written that could touch data, so that everything else is told with the object that stands in the
-way.
+PersistentVolumeClaims``, ``didn't match PersistentVolume's node affinity``) and volumezone (``no available volume
+zone``, by the volume's labels), and pkg/controller/volume/persistentvolume (``storageclass.storage.k8s.io "x" not
+found``). A misspelt claim is corrected to the one claim like it that no pod mounts; nothing is written that could touch
+data, so that everything else is told with the object that stands in the way.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from incidents.evidence import Evidence
 from incidents.incident import Round
 from incidents.object_health import claims_of
-from incidents.objects import CLAIM, STORAGE_CLASS, VOLUME, Manifest, reference
+from incidents.objects import CLAIM, NODE, STORAGE_CLASS, VOLUME, Manifest, reference
 from incidents.proposals import Diagnosis, Needs, Opinion, Recreate, SetField, Silent
 from incidents.symptoms import Symptom
-from playbooks.attaching import explained
+from playbooks.attaching import considered, explained
 from playbooks.claims import other_claim
 from playbooks.confidence import ONLY_ONE_FITS
 from playbooks.edits import named, opinion, wanting
@@ -31,7 +31,8 @@ SUBJECTS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", C
 
 _NOT_FOUND = re.compile(r'persistentvolumeclaim "(?P<name>[a-z0-9.-]+)" not found')
 _UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims")
-_ELSEWHERE = re.compile(r"volume node affinity conflict|PersistentVolume's node affinity")
+_ELSEWHERE = re.compile(r"volume node affinity conflict|PersistentVolume's node affinity|no available volume zone")
+_PLACES = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")  # labels of a volume that bind it to nodes
 _TELLING = 0.92  # a claim explains why no node takes a pod; that no node does explains nothing
 
 
@@ -42,7 +43,7 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     pending = any(found.symptom is Symptom.CLAIM_PENDING for found in findings)
     missing = _NOT_FOUND.search(said)
     if not (missing or pending or _UNBOUND.search(said) or _ELSEWHERE.search(said)):
-        return _bound(evidence, "no volume is waited for")
+        return considered(evidence, FAMILY) or _bound(evidence, "no volume is waited for")
     if evidence.subject.kind == STORAGE_CLASS.kind:
         cause = f"claims of StorageClass {evidence.subject.name} stay unbound"
         return Silent("what provisions its volumes is for a person to look at", _told(cause, said))
@@ -59,7 +60,7 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
 def _bound(evidence: Evidence, otherwise: str) -> Silent:
     """Where every claim has its volume: what keeps that from being there, or as large as is asked for."""
     told = explained(evidence, FAMILY)
-    return Silent(otherwise if told is None else "the program takes a volume from nobody", told)
+    return Silent(otherwise if told is None else "what a volume holds, and how large it is, is for people", told)
 
 
 def _told(cause: str, said: str, *more: str) -> Diagnosis:
@@ -141,20 +142,32 @@ def _why_unbound(evidence: Evidence, claim: Manifest) -> str:
 
 def _elsewhere(evidence: Evidence, said: str) -> Silent | Needs:
     """Volumes that only certain nodes reach."""
-    if needs := wanting(evidence, "PersistentVolume"):
+    if needs := wanting(evidence, VOLUME.kind, NODE.kind):
         return needs
     bound = [str(claim.get("spec", {}).get("volumeName")) for claim in _ours(evidence)]
-    volumes = [volume for name in bound if (volume := named(evidence.listed("PersistentVolume"), name)) is not None]
-    told = [f"volume {item['metadata']['name']} can only be reached from {_reach(item)}" for item in volumes]
-    cause = "; ".join(one for one in told if not one.endswith(" from ")) or "its volumes are bound to other nodes"
-    return Silent("a volume is where it is", _told(cause, said))
+    volumes = [volume for name in bound if (volume := named(evidence.listed(VOLUME.kind), name)) is not None]
+    told = [
+        f"volume {item['metadata']['name']} can only be reached from nodes with {' or '.join(reach)}"
+        for item in volumes
+        if (reach := [_demand(evidence, *one) for one in _reach(item)])
+    ]
+    return Silent("a volume is where it is", _told("; ".join(told) or "its volumes are bound to other nodes", said))
 
 
-def _reach(volume: Manifest) -> str:
+def _reach(volume: Manifest) -> list[tuple[str, str, str]]:
+    """What a volume asks of a node, by its node affinity or by its own labels: key, operator and values of each."""
     required = (volume.get("spec", {}).get("nodeAffinity") or {}).get("required") or {}
     demands = [
-        f"{one.get('key')} {one.get('operator')} {', '.join(map(str, one.get('values') or ()))}".strip()
+        (str(one.get("key")), str(one.get("operator")), ", ".join(map(str, one.get("values") or ())))
         for term in required.get("nodeSelectorTerms") or ()
         for one in term.get("matchExpressions") or ()
     ]
-    return f"nodes with {' or '.join(demands)}" if demands else ""
+    labels = volume["metadata"].get("labels") or {}
+    return demands or [(key, "In", ", ".join(labels[key].split("__"))) for key in _PLACES if key in labels]
+
+
+def _demand(evidence: Evidence, key: str, operator: str, values: str) -> str:
+    """A demand, and of a place, which few nodes are in, what the nodes that there are have instead."""
+    text = f"{key} {operator} {values}".strip()
+    there = {(node["metadata"].get("labels") or {}).get(key) for node in evidence.listed(NODE.kind) or ()} - {None}
+    return f"{text} (nodes have {', '.join(sorted(map(str, there))) or 'no such label'})" if key in _PLACES else text

@@ -14,9 +14,9 @@ import msgspec
 from incidents.evidence import Evidence
 from incidents.objects import Manifest
 from incidents.quantities import UnreadableQuantity, parse_bytes, parse_millis
+from playbooks.placement import REQUIRED
 
 SHORT_OF = re.compile(r"Insufficient (?P<what>[\w/-]+(?:\.[\w/-]+)*)")
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _SURE, _UNSURE = 0.9, 0.5
 _AS_SAID = (
     ("node(s) had no available volume zone", "its volume is of a zone in which no node can take it"),
@@ -89,7 +89,7 @@ def _taints(nodes: Sequence[Manifest]) -> str:
 
 
 def _beside_whom(evidence: Evidence) -> str:
-    terms = ((evidence.pod_spec.get("affinity") or {}).get("podAffinity") or {}).get(_REQUIRED) or ()
+    terms = ((evidence.pod_spec.get("affinity") or {}).get("podAffinity") or {}).get(REQUIRED) or ()
     labels = [(term.get("labelSelector") or {}).get("matchLabels") or {} for term in terms]
     wanted = [f"{key}={value}" for one in labels for key, value in sorted(one.items())]
     return f"with {', '.join(wanted)}" if wanted else "that its affinity names"

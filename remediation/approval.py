@@ -9,17 +9,18 @@ from datetime import datetime, timedelta
 from incidents.changes import Change, LeafChange, Operation
 from incidents.codec import digest
 from incidents.decisions import Request
-from incidents.objects import Uid
 from incidents.patch import unmarked
 from incidents.policy import Verdict
+from incidents.proposals import Drain, Proposal
 
 
-def asked_digest(uid: Uid, patch: Sequence[Operation], diff: Sequence[LeafChange]) -> str:
-    """What an approval approves: this object, the values tested, the patch and the leaf difference.
+def asked_digest(proposal: Proposal, patch: Sequence[Operation], diff: Sequence[LeafChange]) -> str:
+    """What an approval approves: this object, the values tested, the patch, the leaf difference, and whose pods leave.
 
     The marks are left out: each attempt has an id and a deadline of its own.
     """
-    return digest(uid, unmarked(patch), tuple(diff))
+    owners = tuple(sorted(proposal.action.owners)) if isinstance(proposal.action, Drain) else ()
+    return digest(proposal.target.uid, unmarked(patch), tuple(diff), *owners)
 
 
 def request_for(
@@ -30,7 +31,7 @@ def request_for(
         id=str(uuid.uuid4()),
         incident=change.incident,
         round=change.round,
-        digest=asked_digest(change.target.uid, change.patch, change.diff),
+        digest=asked_digest(change.proposal, change.patch, change.diff),
         proposal=change.proposal,
         verdict=verdict,
         diff=shown,

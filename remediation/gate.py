@@ -9,6 +9,7 @@ whoever called looks that up, as after any lost answer.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ from tools.cluster.writer import Propagation
 from tools.store import Store
 
 ASK_AGAIN_SECONDS = 0.4  # real seconds; the promise is one
+
+Request = Coroutine[Any, Any, dict[str, Any]]
 
 
 class WritesStopped(ClusterError):
@@ -55,91 +58,85 @@ class Writes(Protocol):
     ) -> dict[str, Any]:
         """Delete the object with that uid. Raises ClusterError."""
 
+    async def evict(self, pod: ObjectRef, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """Ask the pod with that uid to leave its node. Raises ClusterError."""
 
-class RestrainedWriter:
+
+class _Passing(ABC):
+    """A writer that lets each request of another one pass, or not."""
+
+    def __init__(self, writer: Writes) -> None:
+        self._writer = writer
+
+    @abstractmethod
+    async def _pass(self, request: Request, *, dry_run: bool) -> dict[str, Any]:
+        """The answer to a request that has not been begun, or WritesStopped."""
+
+    async def dry_run(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
+        """What the object would become. Raises ClusterError."""
+        return await self._pass(self._writer.dry_run(target, patch, change=change), dry_run=True)
+
+    async def apply(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
+        """Patch the object and answer its stored form. Raises ClusterError."""
+        return await self._pass(self._writer.apply(target, patch, change=change), dry_run=False)
+
+    async def create(self, manifest: Manifest, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """Create an object and answer its stored form. Raises ClusterError."""
+        return await self._pass(self._writer.create(manifest, change=change, dry_run=dry_run), dry_run=dry_run)
+
+    async def delete(
+        self,
+        target: ObjectRef,
+        *,
+        change: ChangeId,
+        resource_version: str = "",
+        dry_run: bool = False,
+        propagation: Propagation = Propagation.BACKGROUND,
+    ) -> dict[str, Any]:
+        """Delete the object with that uid. Raises ClusterError."""
+        request = self._writer.delete(
+            target, change=change, resource_version=resource_version, dry_run=dry_run, propagation=propagation
+        )
+        return await self._pass(request, dry_run=dry_run)
+
+    async def evict(self, pod: ObjectRef, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """Ask the pod with that uid to leave its node. Raises ClusterError."""
+        return await self._pass(self._writer.evict(pod, change=change, dry_run=dry_run), dry_run=dry_run)
+
+
+class RestrainedWriter(_Passing):
     """A writer for what the program does by itself: it goes no further than the mode, with undo as with changes.
 
     Raises WritesStopped besides what the writer raises.
     """
 
     def __init__(self, writer: Writes, mode: Mode) -> None:
-        self._writer = writer
+        super().__init__(writer)
         self._mode = mode
 
-    async def dry_run(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
-        """What the object would become. Raises ClusterError."""
-        self._check(dry_run=True)
-        return await self._writer.dry_run(target, patch, change=change)
+    async def _pass(self, request: Request, *, dry_run: bool) -> dict[str, Any]:
+        if because := self._stopped(dry_run=dry_run):
+            request.close()
+            raise WritesStopped(because, sent=False)
+        return await request
 
-    async def apply(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
-        """Patch the object and answer its stored form. Raises ClusterError."""
-        self._check(dry_run=False)
-        return await self._writer.apply(target, patch, change=change)
-
-    async def create(self, manifest: Manifest, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
-        """Create an object and answer its stored form. Raises ClusterError."""
-        self._check(dry_run=dry_run)
-        return await self._writer.create(manifest, change=change, dry_run=dry_run)
-
-    async def delete(
-        self,
-        target: ObjectRef,
-        *,
-        change: ChangeId,
-        resource_version: str = "",
-        dry_run: bool = False,
-        propagation: Propagation = Propagation.BACKGROUND,
-    ) -> dict[str, Any]:
-        """Delete the object with that uid. Raises ClusterError."""
-        self._check(dry_run=dry_run)
-        return await self._writer.delete(
-            target, change=change, resource_version=resource_version, dry_run=dry_run, propagation=propagation
-        )
-
-    def _check(self, *, dry_run: bool) -> None:
+    def _stopped(self, *, dry_run: bool) -> str:
         if self._mode is Mode.OBSERVE:
-            raise WritesStopped("mode observe: no request that writes is sent", sent=False)
+            return "mode observe: no request that writes is sent"
         if not (dry_run or self._mode.acts):
-            raise WritesStopped(f"mode {self._mode.value}: only a person changes or takes back anything", sent=False)
+            return f"mode {self._mode.value}: only a person changes or takes back anything"
+        return ""
 
 
-class GatedWriter:
+class GatedWriter(_Passing):
     """A writer that writes only while the kill switch is off. Raises WritesStopped besides what the writer raises."""
 
     def __init__(self, writer: Writes, store: Store, clock: Clock) -> None:
-        self._writer = writer
+        super().__init__(writer)
         self._store = store
         self._clock = clock
 
-    async def dry_run(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
-        """What the object would become. Raises ClusterError."""
-        return await self._pass(self._writer.dry_run(target, patch, change=change))
-
-    async def apply(self, target: ObjectRef, patch: Sequence[Operation], *, change: ChangeId) -> dict[str, Any]:
-        """Patch the object and answer its stored form. Raises ClusterError."""
-        return await self._pass(self._writer.apply(target, patch, change=change))
-
-    async def create(self, manifest: Manifest, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
-        """Create an object and answer its stored form. Raises ClusterError."""
-        return await self._pass(self._writer.create(manifest, change=change, dry_run=dry_run))
-
-    async def delete(
-        self,
-        target: ObjectRef,
-        *,
-        change: ChangeId,
-        resource_version: str = "",
-        dry_run: bool = False,
-        propagation: Propagation = Propagation.BACKGROUND,
-    ) -> dict[str, Any]:
-        """Delete the object with that uid. Raises ClusterError."""
-        return await self._pass(
-            self._writer.delete(
-                target, change=change, resource_version=resource_version, dry_run=dry_run, propagation=propagation
-            )
-        )
-
-    async def _pass(self, request: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    async def _pass(self, request: Request, *, dry_run: bool) -> dict[str, Any]:
         try:
             reason = await self._stopped()
         except BaseException:

@@ -101,7 +101,7 @@ class Making:
         if not refused and (live is None or _uid(live) == sent.target.uid):
             await outlasted(sent, sent.sent_at, self._clock)
             live = await self.present(sent.target)
-        if live is not None and _uid(live) == sent.target.uid and _leaving(live):
+        if live is not None and _uid(live) == sent.target.uid and leaving(live):
             await self._gone(sent, sent.target)
             live = await self.present(sent.target)
         if live is not None and carries(live, sent):
@@ -114,19 +114,15 @@ class Making:
         await self._abandon(sent, because)
         raise NotApplied(because)
 
-    async def take_back(self, change: Change) -> Object | None:
+    async def take_back(self, change: Change, live: Object | None) -> Object | None:
         """Delete what the change has created, and create what stood there; answers that, None where nothing did.
 
-        The change is recorded as being undone. Raises Refused when nothing has been changed, FateUnknown when it is to
-        be tried again.
+        The change is recorded as being undone. ``live`` is what was judged to stand there: what it created is deleted
+        in that version alone. Raises Refused when nothing has been changed, FateUnknown when it is to be tried again.
         """
         assert change.anew is not None  # noqa: S101 - nothing else is brought here
-        live = await self.present(change.target)
         if live is not None and _uid(live) == change.made:
-            try:
-                await self._delete(change, change.object, str(live["metadata"].get("resourceVersion", "")))
-            except WritesStopped as stopped:
-                raise Refused(str(stopped), stopped) from stopped
+            await self._cleared(change, live)
             live = await self.present(change.target)
         before = change.anew.before
         if before is None:
@@ -136,6 +132,15 @@ class Making:
                 return live
             raise Refused("another object has its name by now")
         return await self._restored(change, "it is being taken back")
+
+    async def _cleared(self, change: Change, live: Object) -> None:
+        """Have what the change has created deleted, once. Raises Refused and FateUnknown."""
+        if leaving(live):
+            return await self._gone(change, change.object)
+        try:
+            await self._delete(change, change.object, str(live["metadata"].get("resourceVersion", "")))
+        except WritesStopped as stopped:
+            raise Refused(str(stopped), stopped) from stopped
 
     async def present(self, target: ObjectRef) -> Object | None:
         """What stands under the target's name now, whichever uid it has. Raises FateUnknown when it cannot be read."""
@@ -164,7 +169,7 @@ class Making:
                 raise Refused(_moved_on(target, error), error) from error
             await outlasted(change, sent_at, self._clock)
             live = await self.present(target)
-            if live is not None and _uid(live) == target.uid and not _leaving(live):
+            if live is not None and _uid(live) == target.uid and not leaving(live):
                 raise Refused(str(error), error) from error
         await self._gone(change, target)
 
@@ -294,7 +299,8 @@ def _uid(live: Manifest) -> str:
     return str(live["metadata"].get("uid", ""))
 
 
-def _leaving(live: Manifest) -> bool:
+def leaving(live: Manifest) -> bool:
+    """Whether an object has been deleted, and is still there."""
     return bool(live["metadata"].get("deletionTimestamp"))
 
 

@@ -103,6 +103,10 @@ class _PlayedWriter:
         """It is gone, where the recording went on."""
         return {}
 
+    async def evict(self, pod: ObjectRef, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """It would go, where the recording went on."""
+        return {}
+
 
 class _PlayedAdmission(Admission):
     """Admission that looks at the caps and switches of then."""

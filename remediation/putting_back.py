@@ -1,8 +1,9 @@
 """Taking back a change that made its object anew: what it created is deleted, and what stood there is created again.
 
 Only while nobody else has changed the object's spec, and never what holds something by now: a claim that has got its
-volume, a Job of which a pod has succeeded. That it is being taken back is recorded before the deletion leaves; a crash
-after that is gone on from here, because nothing but the way back is left to go.
+volume, a Job of which a pod has succeeded. That it is being taken back is recorded before the deletion leaves, which is
+bound to the version that was judged. A crash after that is gone on from there: where the deletion was accepted nothing
+but the way back is left to go; where it was not, what stands is judged again, because it may hold something by now.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from incidents.changes import Change, ChangeState
 from incidents.objects import Uid
 from remediation.anew import holds
 from remediation.gate import Writes
-from remediation.making import Making, Refused
+from remediation.making import Making, Object, Refused, leaving
 from remediation.outcomes import NotApplied
 from remediation.three_way import UndoRefused, differences_since
 from tools.clock import Clock
@@ -48,49 +49,68 @@ class PuttingBack:
                 if by and change.state is ChangeState.ABANDONED:
                     raise UndoRefused("it never reached the object") from None
                 return change
+        was = change.state
         for _ in range(TRIES):
-            undoing = change if change.state is ChangeState.UNDOING else await self._begun(change, by)
-            if undoing.state is not ChangeState.UNDOING:
-                return undoing
+            live = await self._making.present(change.target)
+            if against := _against(change, live):
+                await self._stays(change, was)
+                raise against
+            change = change if change.state is ChangeState.UNDOING else await self._begun(change, by)
+            if change.state is not ChangeState.UNDOING:
+                return change
             try:
-                live = await self._making.take_back(undoing)
+                there = await self._making.take_back(change, live)
             except Refused as refused:
-                change = await self._stays(undoing, change.state)
-                if isinstance(refused.error, Conflict):
-                    continue
-                if isinstance(refused.error, Busy | Unreachable):
-                    raise refused.error from refused
-                raise UndoRefused(f"it was not taken back: {refused}") from refused
-            return await self._undone(undoing, Uid(live["metadata"]["uid"]) if live is not None else undoing.made)
+                if not isinstance(refused.error, Conflict):
+                    await self._stays(change, was)
+                    raise _said(refused) from refused
+            else:
+                return await self._undone(change, there)
+        await self._stays(change, was)
         raise UndoRefused("it was not taken back: the object changes all the time")
 
     async def _begun(self, change: Change, by: str) -> Change:
         """The change as one that is being undone, once that is recorded; as it is where somebody else has ended it."""
-        live = await self._making.present(change.target)
-        if live is None:
-            raise UndoRefused("the object is gone")
-        if live["metadata"]["uid"] != change.made:
-            raise UndoRefused("another object has its name by now")
-        if change.overtaken(live):
-            raise UndoRefused("somebody else has changed it since", differences_since(change, live))
-        if because := holds(live):
-            raise UndoRefused(because)
         undoing = change.advance(ChangeState.UNDOING, undone_by=by)
         if not await self._store.save_change(undoing):
             return await self._store.change(change.id) or change
         await self._store.note(change.incident, "undoing", change=change.id, by=by or "the program")
         return undoing
 
-    async def _stays(self, undoing: Change, was: ChangeState) -> Change:
-        state = was if was is ChangeState.VERIFIED else ChangeState.KEPT
-        stays = undoing.advance(state, undone_by="", ended_at=undoing.ended_at or self._clock.now())
-        await self._store.save_change(stays)
-        return stays
+    async def _stays(self, change: Change, was: ChangeState) -> None:
+        """Write down that a change which was being undone is not any more."""
+        if change.state is ChangeState.UNDOING:
+            state = was if was is ChangeState.VERIFIED else ChangeState.KEPT
+            stays = change.advance(state, undone_by="", ended_at=change.ended_at or self._clock.now())
+            await self._store.save_change(stays)
 
-    async def _undone(self, undoing: Change, made: Uid) -> Change:
+    async def _undone(self, undoing: Change, there: Object | None) -> Change:
+        made = undoing.made if there is None else Uid(there["metadata"]["uid"])
         undone = undoing.advance(ChangeState.UNDONE, ended_at=self._clock.now(), made=made)
         await self._store.save_change(undone)
         by = undoing.undone_by or "the program"
         await self._store.note(undoing.incident, "undone", change=undoing.id, how="put back", by=by)
         log.info("change.undone", incident=undoing.incident, change=undoing.id, target=str(undoing.target))
         return undone
+
+
+def _against(change: Change, live: Object | None) -> UndoRefused | None:
+    """Why what stands there now is not to be deleted to take the change back; None where it may be, or is gone."""
+    undoing = change.state is ChangeState.UNDOING
+    if live is None:
+        return None if undoing else UndoRefused("the object is gone")
+    if live["metadata"]["uid"] != change.made:
+        return None if undoing else UndoRefused("another object has its name by now")
+    if undoing and leaving(live):
+        return None  # by our own deletion, or as good as that
+    if change.overtaken(live):
+        return UndoRefused("somebody else has changed it since", differences_since(change, live))
+    because = holds(live)
+    return UndoRefused(because) if because else None
+
+
+def _said(refused: Refused) -> Exception:
+    """What it means that nothing was deleted: to be tried again, or to stay."""
+    if isinstance(refused.error, Busy | Unreachable):
+        return refused.error
+    return UndoRefused(f"it was not taken back: {refused}")

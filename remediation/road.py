@@ -27,6 +27,7 @@ from remediation.admission import Admission
 from remediation.anew import anew, difference, is_anew, nothing_of, sealed_anew, stood
 from remediation.approval import asked_digest
 from remediation.attempt import Attempt, noted, refusal
+from remediation.draining import Draining, rehearsed_evictions
 from remediation.gate import GatedWriter, RestrainedWriter, Writes, WritesStopped
 from remediation.guardrails import View, before_dry_run, on_difference
 from remediation.guardrails.inverse import inverse_of, never_ran
@@ -102,6 +103,7 @@ class Remediation:
             clock,
             settle_seconds=settle_seconds,
             unblocking=Unblocking(reader, self._writer, store, clock),
+            draining=Draining(reader, self._writer, store, clock),
         )
 
     @property
@@ -230,6 +232,7 @@ class Remediation:
             made = None
             patch = seal(view.proposal, view.live, replica_sets=view.replica_sets, change=change_id, until=deadline)
             answer = await self._writer.dry_run(target, patch, change=change_id)
+            await rehearsed_evictions(self._writer, view.proposal, change_id)
             diff = leaf_diff(view.live, answer)
             inverse = invert(view.live, answer, diff)
         change = Change(
@@ -241,7 +244,7 @@ class Remediation:
             patch=patch,
             diff=diff,
             inverse=msgspec.structs.replace(inverse, kind=view.inverse),
-            digest=asked_digest(target.uid, patch, diff),
+            digest=asked_digest(view.proposal, patch, diff),
             baseline=self._baseline(view.earlier, evidence),
             prepared_at=self._clock.now(),
             deadline=deadline,

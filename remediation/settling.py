@@ -11,6 +11,7 @@ from incidents.changes import Change, ChangeState
 from incidents.health import steady
 from incidents.incident import Incident
 from incidents.objects import NODE, ChangeId
+from incidents.symptoms import Symptom
 from remediation.undo import Undo, UndoRefused
 from tools.clock import Clock
 from tools.cluster.reader import Reader
@@ -75,6 +76,8 @@ class Settling:
             snapshot = await read_snapshot(self._reader, incident.subject.ref, now=now)
             if snapshot is None:
                 return ""
+        if standing[-1].proposal.ends is Symptom.EVICTED:
+            return ""  # pods that are evicted again and again are ready in between, before a change and after it
         ready = steady(snapshot, now, self._clock.speed)
         if ready > standing[0].baseline.ready:
             return f"{ready} replicas are ready, {standing[0].baseline.ready} were before"

@@ -3,7 +3,8 @@
 *Well*: rolled out, every replica ready, no restart and no finding for a settle time. *Better*: the promised
 symptom is gone, or more replicas are ready than before the incident's first change, but something still fails.
 *No better*: neither. *Cannot tell*: the cluster could not be read, or somebody else has changed the spec.
-Only pods of the present spec count: those of the broken one linger while a rollout replaces them.
+Only pods of the present spec count: those of the broken one linger while a rollout replaces them. What fills its disk
+is well until that is full: more room is believed only when it has lasted twice as long as the pods before it did.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from incidents.health import Health, State, assess, pod_findings, restarts, stea
 from incidents.incident import Result, Verification
 from incidents.objects import NODE, ObjectRef
 from incidents.ordering import of_present_revision
+from incidents.own_limits import lived_seconds, was_evicted
+from incidents.pod_health import left_behind_findings
+from incidents.proposals import Drain
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
+from remediation.draining import NOTHING_LEFT, Draining, Left
 from remediation.guardrails.request import LONGEST_CLAIM
 from remediation.unblocking import Unblocking
 from tools.clock import Clock
@@ -29,7 +34,9 @@ from tools.cluster.errors import ClusterError
 
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
 PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
-_COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP)
+_COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP, Symptom.EVICTED)
+_AS_LONG_AGAIN = 2  # a pod that fills its disk evenly lives twice as long with twice the room
+_CORDONED = "nothing new is placed on the node; what ails it is for people to mend"
 UNREADABLE_SECONDS = 30.0  # how long it may be impossible to look before verification says that it cannot tell
 
 log = structlog.get_logger(__name__)
@@ -38,16 +45,23 @@ log = structlog.get_logger(__name__)
 class Verifier:
     """Watches one change until it can say what became of it; ``settle_seconds`` is how long well must last.
 
-    ``unblocking``: what is done between two looks so that the change reaches the pods of a StatefulSet. What is well at
-    the deadline is still given its settle time: a deadline that passed while nobody looked says nothing about the
-    change.
+    ``unblocking``, ``draining``: what is done between two looks so that the change reaches the pods of a StatefulSet,
+    and those of a node. What is well at the deadline is still given its settle time: a deadline that passed while
+    nobody looked says nothing about the change.
     """
 
     def __init__(
-        self, look: Looking, clock: Clock, *, settle_seconds: float, unblocking: Unblocking | None = None
+        self,
+        look: Looking,
+        clock: Clock,
+        *,
+        settle_seconds: float,
+        unblocking: Unblocking | None = None,
+        draining: Draining | None = None,
     ) -> None:
         self._look_at = look
         self._unblocking = unblocking
+        self._draining = draining
         self._clock = clock
         self._settle_seconds = settle_seconds
 
@@ -63,8 +77,7 @@ class Verifier:
             return await self._watch(change, sight)
 
     async def _watch(self, change: Change, sight: Sight) -> Verification:
-        began = self._clock.now()
-        quiet = _Quiet()
+        quiet = _Quiet(self._clock.now())
         unreadable: datetime | None = None
         while True:
             try:
@@ -78,16 +91,35 @@ class Verifier:
                 await sight.changed(within_seconds=LOOK_SECONDS)
                 continue
             unreadable, now = None, self._clock.now()
-            answer = self._look(change, snapshot, now, quiet, began)
+            left = await self._drain(change, snapshot, now)
+            answer = self._look(change, snapshot, now, quiet, left)
             if answer is not None:
                 return answer
             if self._unblocking is not None and snapshot is not None:
                 await self._unblocking.step(change, snapshot)
             lasted = quiet.seconds(self._clock.now()) * self._clock.speed
-            await sight.changed(within_seconds=_pause(lasted, self._settle_seconds))
+            settle = self._settle(change, snapshot) if snapshot is not None else self._settle_seconds
+            await sight.changed(within_seconds=_pause(lasted, settle))
+
+    def _settle(self, change: Change, snapshot: Snapshot) -> float:
+        """How long well must last, in seconds of the cluster."""
+        if change.proposal.ends is not Symptom.EVICTED:
+            return self._settle_seconds
+        lives = [lived_seconds(pod) or 0.0 for pod in snapshot.pods if was_evicted(pod)]
+        return self._settle_seconds + _AS_LONG_AGAIN * max(lives, default=0.0) * self._clock.speed
+
+    async def _drain(self, change: Change, snapshot: Snapshot | None, now: datetime) -> Left:
+        """Ask the next pod to leave, while the node is not well, is as the change has left it, and there is time."""
+        if self._draining is None or snapshot is None or not isinstance(change.proposal.action, Drain):
+            return NOTHING_LEFT
+        if change.overtaken(snapshot.workload) or assess(snapshot, now, self._clock.speed).state is State.WELL:
+            return NOTHING_LEFT
+        if now >= change.deadline:
+            return Left(goes_on=False, said="no more pods were asked to leave, for want of time")
+        return await self._draining.step(change)
 
     def _look(
-        self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet, began: datetime
+        self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet, left: Left
     ) -> Verification | None:
         if snapshot is None:
             return _verdict(Result.CANNOT_TELL, "the object is gone")
@@ -95,15 +127,16 @@ class Verifier:
             return _verdict(Result.CANNOT_TELL, "somebody else has changed the spec meanwhile", snapshot.ready)
         health = assess(snapshot, now, self._clock.speed)
         if change.target.kind == NODE.kind and health.state is not State.WELL:
-            return _verdict(Result.BETTER, "nothing new is placed on the node; what ails it is for people to mend")
+            return None if left.goes_on else _verdict(Result.BETTER, "; ".join(filter(None, (_CORDONED, left.said))))
         lasted = quiet.lasted(snapshot, health, now) * self._clock.speed
         patient = change.proposal.ends in _COUNTED or lasted >= PATIENCE_SECONDS
         if patient and promised_symptom_is_back(change, snapshot, now, self._clock.speed):
             return _failing_again(change, snapshot, health, now, self._clock.speed)
-        settled = lasted >= self._settle_seconds
+        settle = self._settle(change, snapshot)
+        settled = lasted >= settle
         if health.state is State.WELL and settled:
             return _verdict(Result.WELL, f"{health.ready} of {health.desired} ready, no restart since", health.ready)
-        last_look = max(change.deadline, began) + timedelta(seconds=2 * self._settle_seconds / self._clock.speed)
+        last_look = max(change.deadline, quiet.began) + timedelta(seconds=2 * settle / self._clock.speed)
         if health.state is State.WELL and now < last_look:
             return None
         lasting = lasted >= max(self._settle_seconds, PATIENCE_SECONDS)
@@ -115,7 +148,8 @@ class Verifier:
 class _Quiet:
     """How long nothing has changed in what counts: health, ready pods, restarts of the present pods."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: datetime) -> None:
+        self.began = began
         self._since: datetime | None = None
         self._seen: object = None
 
@@ -141,11 +175,10 @@ def _pause(lasted: float, settle_seconds: float) -> float:
 
 
 def promised_symptom_is_back(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> bool:
-    """Whether a pod of the present spec shows the symptom that the change promised to end."""
+    """Whether a pod of the present spec shows the symptom that the change promised to end; evicted ones did."""
+    found = [finding for pod in of_present_revision(snapshot) for finding in pod_findings(pod, now, speed)]
     return any(
-        finding.symptom is change.proposal.ends
-        for pod in of_present_revision(snapshot)
-        for finding in pod_findings(pod, now, speed)
+        finding.symptom is change.proposal.ends for finding in (*found, *left_behind_findings(snapshot, now, speed))
     )
 
 
@@ -153,9 +186,15 @@ def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float) -> bool:
     return any(True for pod in of_present_revision(snapshot) for _ in pod_findings(pod, now, speed))
 
 
+def _gained(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> int:
+    """How many more pods are ready than before; what is evicted again and again is ready in between by chance."""
+    by_chance = change.proposal.ends is Symptom.EVICTED
+    return 0 if by_chance else steady(snapshot, now, speed) - change.baseline.ready
+
+
 def _failing_again(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
     """The promised symptom is back: better only if more replicas are ready all the same."""
-    gained = steady(snapshot, now, speed) - change.baseline.ready
+    gained = _gained(change, snapshot, now, speed)
     detail = f"{change.proposal.ends} again: {_first(health)}"
     if gained > 0:
         return _verdict(Result.BETTER, f"{gained} more ready than before, but {detail}", health.ready)
@@ -163,7 +202,7 @@ def _failing_again(change: Change, snapshot: Snapshot, health: Health, now: date
 
 
 def _at_the_end(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
-    gained = steady(snapshot, now, speed) - change.baseline.ready
+    gained = _gained(change, snapshot, now, speed)
     if gained > 0:
         return _verdict(Result.BETTER, f"{gained} more ready than before, but {_first(health)}", health.ready)
     rolled_out = bool(of_present_revision(snapshot))

@@ -33,8 +33,9 @@ What it does not do:
   ControllerRevisions and ReplicaSets end in hashes of another kind than the real ones;
 - scheduler: wishes (preferred affinity, soft spreading, least taken) are compared one after the other, not summed; no
   limits of volumes a node, no capacity of drivers, no resource claims, no pod groups, no extenders;
-- storage: nothing is attached, so there is no Multi-Attach error; volumes grow without the node; no snapshots, no
-  recycling; a StorageClass `standard` is made that a bare real cluster has not;
+- storage: only volumes of the driver `disks.simulator` are attached, and none is ever forced off a node that is lost;
+  volumes grow without the node; no snapshots, no recycling; a StorageClass `standard` is made that a bare real
+  cluster has not;
 - autoscaling: metrics of pods, objects and the outside world fail as in a cluster without an adapter; tolerances that
   `behavior` states do not count; nodes' metrics are not chosen by label;
 - aggregated API servers: only those on loopback can be reached, by an ExternalName service (one whose port says

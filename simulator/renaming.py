@@ -22,7 +22,7 @@ _UNCHANGED = frozenset(
 )
 _PATTERNS = frozenset({"image", "matches"})
 _POINTERS = frozenset({"paths"})
-_MEBIBYTES = frozenset({"working_set", "least", "besides", "growth_per_second", "disk_per_second"})
+_MEBIBYTES = frozenset({"working_set", "least", "besides", "growth_per_second", "disk_per_second", "disk_most"})
 _PORT_KEYS = frozenset({"port", "containerPort", "targetPort", "hostPort"})
 _RELEASES = ("27", "28", "29")  # of the official nginx, each with the same tags
 _OFFICIAL = re.compile(r"(?<![\w./-])nginx:1\.(27|28|29)(?!\d)")

@@ -8,21 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.composition import open_app
 from app.logs import configure_logging
-from app.settings import embedded_settings
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.judge import judge
 from simulator.variants import Variants, vary
+from tests.opened import USER, opened_at
 from tests.scenario_runs import Incidents, play
-from tools.notify import FileNotifier
 
 from .batch import Batch, BatchFailed
 from .reading import Said, read_said, runs_of
 from .run import Run
 
-_USER = "k8s-auto-fixer"
 _NODES = 3
 _FITTING_SECONDS = 20.0  # only the judge reads the cluster after that, and it bears what is still on its way
 
@@ -59,9 +56,9 @@ async def _play(batch: Batch) -> list[Run]:
         scenarios,
         played,
         said=said,
-        harms=judge(played.before, played.after, requests, user=_USER, scenarios=scenarios),
+        harms=judge(played.before, played.after, requests, user=USER, scenarios=scenarios),
         requests=requests,
-        user=_USER,
+        user=USER,
         side="embedded",
         words=batch.words,
         seed=batch.seed,
@@ -74,13 +71,6 @@ async def _program(
     cluster: EmbeddedCluster, variants: Variants, folder: Path, speed: float, said: dict[str, Said]
 ) -> AsyncIterator[Incidents]:
     """The program at work; what it has said is read before it is closed. It may ask the cluster's registry for tags."""
-    registries = tuple(f"{host}=http://{cluster.registry}" for host in variants.hosts)
-    nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None, "registries": registries}
-    settings = embedded_settings(folder, **nobody)
-    kubeconfig, notifier = cluster.kubeconfig(user=_USER), FileNotifier(folder / "notices.jsonl")
-    async with (
-        open_app(settings, kubeconfig=kubeconfig, speed=speed, notifier=notifier) as app,
-        app.daemon().watching(),
-    ):
+    async with opened_at(cluster, folder, speed=speed, hosts=variants.hosts) as app, app.daemon().watching():
         yield app.store.incidents
         said |= await read_said(app.store)

@@ -22,6 +22,7 @@ from simulator.judge import judge
 from simulator.variants import Variants, vary
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.program import USER, Program, requests_of
+from tests.opened import registries_at
 from tests.prove.real import NODES, admin_of
 from tests.scenario_runs import Incidents, Progress, play
 from tools.store.sqlite import open_store
@@ -57,7 +58,7 @@ def play_real(binaries: Path, batch: Batch, *, progress: Progress | None = None)
 
 def _settings(variants: Variants, registry: str) -> dict[str, str]:
     """As environment variables; the program may ask the simulated registries for tags."""
-    registries = [f"{host}=http://{registry}" for host in variants.hosts]
+    registries = registries_at(registry, variants.hosts)
     named = {**{name: str(value) for name, value in SETTINGS.items()}, "registries": json.dumps(registries)}
     return {f"{_PREFIX}{name.upper()}": value for name, value in named.items()}
 

@@ -27,14 +27,15 @@ Writing = Callable[[int], str]
 
 
 def amounts(view: View) -> Iterator[Ruling]:
-    """Memory, CPU and ephemeral storage of containers, within the policy's bounds."""
+    """Memory, CPU and ephemeral storage of containers, and sizes of emptyDir volumes, within the policy's bounds."""
     if isinstance(view.proposal.action, RollBack):
         return
     for leaf in view.diff:
         parts = parts_of(leaf.pointer)
-        if len(parts) < 3 or parts[-3] != "resources" or parts[-2] not in ("requests", "limits"):
-            continue
-        yield from _amount(view, leaf, what=parts[-1], which=parts[-2])
+        if parts[-2:] == ["emptyDir", "sizeLimit"]:
+            yield from _amount(view, leaf, what=parts[-1], which="limits")
+        elif len(parts) >= 3 and parts[-3] == "resources" and parts[-2] in ("requests", "limits"):
+            yield from _amount(view, leaf, what=parts[-1], which=parts[-2])
 
 
 def _amount(view: View, leaf: LeafChange, *, what: str, which: str) -> Iterator[Ruling]:
@@ -65,7 +66,8 @@ def _measures(what: str, bounds: Bounds) -> tuple[str, Reading, Writing, float, 
     """The rule's name, how to read and write the quantity, and its bounds."""
     if what == "cpu":
         return "cpu", parse_millis, format_millis, bounds.cpu_factor, bounds.cpu_millis
-    return "memory", parse_bytes, format_bytes, bounds.memory_factor, bounds.memory_bytes
+    rule = "memory" if what == "memory" else "disk"  # what may be written is bounded as what may be kept in memory
+    return rule, parse_bytes, format_bytes, bounds.memory_factor, bounds.memory_bytes
 
 
 def replicas(view: View) -> Iterator[Ruling]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from incidents.policy import Ruling, Verdict
-from remediation.guardrails import amounts, anew, difference, inverse, over_time, protection, request, sources
+from remediation.guardrails import amounts, anew, difference, draining, inverse, over_time, protection, request, sources
 from remediation.guardrails.view import View
 
 Guardrail = Callable[[View], Iterator[Ruling]]
@@ -32,6 +32,7 @@ REQUEST: tuple[Guardrail, ...] = (
     inverse.way_back,
     anew.made_anew,
     anew.created,
+    draining.drained,
     *OVER_TIME,
 )
 DIFFERENCE: tuple[Guardrail, ...] = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from incidents.changes import InverseKind
 from incidents.objects import CLAIM, JOB, Manifest
 from incidents.policy import Answer, Ruling
-from incidents.proposals import Create, Proposal, Recreate, RollBack
+from incidents.proposals import Create, Drain, Proposal, Recreate, RollBack
 from incidents.snapshot import Snapshot
 from remediation.anew import holds
 from remediation.guardrails.view import View
@@ -18,7 +18,7 @@ def inverse_of(proposal: Proposal) -> InverseKind:
     match proposal.action:
         case RollBack() | tuple():  # fields of one object, and what stood there before is known
             return InverseKind.EXACT
-        case Recreate() | Create():  # another object, equal in all that its author wrote
+        case Recreate() | Create() | Drain():  # another object, equal in all that its author wrote
             return InverseKind.COMPENSATING
 
 

@@ -5,6 +5,7 @@ import asyncio
 from simulator.api_client import ApiClient
 from simulator.autoscaling.horizontal import HorizontalPodAutoscalers
 from simulator.clock import SimClock
+from simulator.controllers.attach_detach import AttachDetachController
 from simulator.controllers.controller import Caches, Controller, ControllerContext
 from simulator.controllers.cronjob import CronJobController
 from simulator.controllers.daemonset import DaemonSetController
@@ -43,6 +44,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TaintEvictionController,
     PodGarbageCollector,
     VolumeBinder,
+    AttachDetachController,
     EphemeralVolumes,
     StorageProtection,
     HorizontalPodAutoscalers,

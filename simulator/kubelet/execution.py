@@ -71,7 +71,8 @@ class Execution:
 
     def disk_mebibytes(self, age: float) -> float:
         """What it has written by that age."""
-        return self.program.disk_per_second * max(0.0, age)
+        written, most = self.program.disk_per_second * max(0.0, age), self.program.disk_most
+        return written if most is None else min(written, most)
 
     def out_of_memory(self, container: dict[str, Any]) -> End | None:
         """When the kernel kills it for growing beyond limits.memory; it gets no last word."""

@@ -89,6 +89,7 @@ class Program:
     heap: Heap | None = None
     growth_per_second: float = 0.0
     disk_per_second: float = 0.0
+    disk_most: float | None = None
     disk_path: str = "/"
     cpu_millicores: float = 5.0
     busy: Busy | None = None

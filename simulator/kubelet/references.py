@@ -45,6 +45,8 @@ class References:
     client: ApiClient
     namespace: str
     pod_name: str = ""
+    bound: dict[str, str] = field(default_factory=dict)
+    """By volume, the name of the PersistentVolume behind its claim, as it was last seen."""
     _read: dict[tuple[str, str], set[str] | None] = field(default_factory=dict)
 
     def look_again(self) -> None:
@@ -75,9 +77,10 @@ class References:
         if "hostPath" in volume:
             _check_host_path(volume["hostPath"])
         if "persistentVolumeClaim" in volume:
-            await self._check_claim(volume["persistentVolumeClaim"].get("claimName", ""))
+            claim = volume["persistentVolumeClaim"].get("claimName", "")
+            self.bound[volume["name"]] = await self._check_claim(claim)
         if "ephemeral" in volume:
-            await self._check_claim(f"{self.pod_name}-{volume['name']}")
+            self.bound[volume["name"]] = await self._check_claim(f"{self.pod_name}-{volume['name']}")
         if "downwardAPI" in volume:
             return {item["path"] for item in volume["downwardAPI"].get("items") or ()}
         return set()
@@ -91,8 +94,8 @@ class References:
                 return None
             raise
 
-    async def _check_claim(self, name: str) -> None:
-        """Raises ``ClaimError`` unless the claim is bound to a volume."""
+    async def _check_claim(self, name: str) -> str:
+        """The volume that the claim is bound to; raises ``ClaimError`` if there is none."""
         where = f"error processing PVC {self.namespace}/{name}: "
         try:
             claim = await self.client.get(CLAIMS, name, self.namespace)
@@ -102,6 +105,7 @@ class References:
             raise
         if (claim.get("status") or {}).get("phase") != "Bound" or not claim["spec"].get("volumeName"):
             raise ClaimError(f"{where}PVC is not bound")
+        return str(claim["spec"]["volumeName"])
 
     async def _source(self, source: dict[str, Any]) -> set[str]:
         if "configMap" in source:

@@ -8,6 +8,7 @@ import logging
 from simulator.api_client import ApiError
 from simulator.kubelet.pod_run import PodRun
 from simulator.kubelet.references import ClaimError, MountError, volumes_of
+from simulator.storage.attachments import is_there
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class VolumeSetup:
     def __init__(self, run: PodRun) -> None:
         self._run = run
         self._unprocessed: dict[str, str] = {}
+        self._unattached: set[str] = set()
 
     async def run(self) -> bool:
         """Try until it works; say so every two minutes if it does not."""
@@ -49,20 +51,24 @@ class VolumeSetup:
         self._run.warn(
             "FailedMount",
             f"Unable to attach or mount volumes: unmounted volumes=[{' '.join(sorted(failed))}], unattached "
-            f"volumes=[], failed to process volumes=[{' '.join(unknown)}]: {why}",
+            f"volumes=[{' '.join(sorted(self._unattached))}], failed to process volumes=[{' '.join(unknown)}]: {why}",
         )
 
     async def _try_once(self) -> list[str]:
         """The names of the volumes that could not be set up."""
-        references = self._run.references
+        references, node = self._run.references, self._run.node
         references.look_again()
         volumes: dict[str, set[str]] = {}
         failed: list[str] = []
         self._unprocessed = {}
+        self._unattached = set()
         for volume in volumes_of(self._run.pod):
             name = volume["name"]
             try:
                 volumes[name] = await references.files(volume)
+                if name in references.bound and not await is_there(node.client, references.bound[name], node.name):
+                    self._unattached.add(name)  # the controller that attaches it says why, if it cannot
+                    failed.append(name)
             except ClaimError as error:
                 failed.append(name)
                 self._unprocessed[name] = str(error)

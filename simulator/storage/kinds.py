@@ -19,3 +19,6 @@ NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 HOSTPATH = "hostpath.simulator"
 """The name of our provisioner and attacher."""
+
+DISKS = "disks.simulator"
+"""The driver whose volumes are attached to one node after the other, as the disks of a cloud are."""

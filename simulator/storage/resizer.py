@@ -1,7 +1,8 @@
 """Makes a volume larger when its claim asks for more: the external resizer of a storage vendor.
 
 Growing needs nothing of the node. Shrinking is refused by the API server, as is growing where the class does not
-allow it.
+allow it. A volume with the annotation ``LARGEST`` grows no further than that, as disks of a cheap kind do: then the
+claim is told so, in the words of external-resizer and of pkg/volume/util/resize_util.go.
 """
 
 from simulator.controllers.controller import Controller, ControllerContext, is_deleting
@@ -9,8 +10,10 @@ from simulator.event_recorder import EventSource, reference_to
 from simulator.informer import Object
 from simulator.quantities import to_bytes
 from simulator.storage.kinds import CLAIMS, HOSTPATH, VOLUMES
-from simulator.storage.matching import capacity_of, size_of
+from simulator.storage.matching import annotations_of, capacity_of, size_of
 
+LARGEST = "simulator/largest-size"
+_AGAIN_SECONDS = 60.0
 _SOURCE = EventSource(f"external-resizer {HOSTPATH}")
 
 
@@ -31,7 +34,32 @@ class Resizer(Controller):
         held = to_bytes((claim["status"].get("capacity") or {}).get("storage", 0))
         if volume is None or size_of(claim) <= held or (volume["spec"].get("csi") or {}).get("driver") != HOSTPATH:
             return
+        largest = annotations_of(volume).get(LARGEST)
+        if largest is not None and size_of(claim) > to_bytes(largest):
+            why = f"rpc error: code = OutOfRange desc = a volume of this kind has {largest} at most"
+            await self._fail(claim, volume, why)
+            self.queue.add_after((namespace, name), _AGAIN_SECONDS)
+            return
         await self._grow(claim, volume)
+
+    async def _fail(self, claim: Object, volume: Object, why: str) -> None:
+        metadata, name = claim["metadata"], volume["metadata"]["name"]
+        text = f'resize volume "{name}" by resizer "{HOSTPATH}" failed: {why}'
+        self.recorder.warning(_SOURCE, reference_to(claim), "VolumeResizeFailed", text)
+        known = claim["status"].get("conditions") or []
+        condition = {
+            "type": "ControllerResizeError",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": self.clock.timestamp(),
+            "message": f"failed to expand pvc with {why}",
+        }
+        if not any(item["type"] == condition["type"] for item in known):
+            status = {"status": {"conditions": [*known, condition]}}
+            answer = await self.client.patch(
+                CLAIMS, metadata["name"], status, metadata["namespace"], subresource="status"
+            )
+            self._claims.observe(answer)
 
     async def _grow(self, claim: Object, volume: Object) -> None:
         wanted = claim["spec"]["resources"]["requests"]["storage"]

@@ -133,3 +133,33 @@ async def test_what_a_person_has_undone_is_not_done_again(store: Store, incident
     turn = await work(store, incident, road)
     assert (road.attempts, turn.outcome) == (0, Outcome.ESCALATED)
     assert "ada has undone" in turn.text
+
+
+def _better() -> Verification:
+    return Verification(result=Result.BETTER, detail="something else fails")
+
+
+async def _resumed(store: Store, incident: Incident, road: Road) -> Turn:
+    """What comes of a run after a crash that took place once the first round's change had been taken back."""
+    await store.save_change(change_of(incident.id, state=ChangeState.UNDONE, round=1, ended_at=NOW))
+    first = msgspec.structs.replace(ROUND, verification=_better(), verdict=Verdict(()))
+    rounds = (first, msgspec.structs.replace(ROUND, number=2))
+    fixer = AutoFixer(cast("Remediation", road), store)
+    return await fixer.work(Standing(incident=incident, rounds=rounds), evidence(snapshot(deployment())))
+
+
+async def test_a_work_that_was_ending_when_it_was_interrupted_ends_and_nothing_is_tried_again(
+    store: Store, incident: Incident
+) -> None:
+    road = Road(deferred())
+    turn = await _resumed(store, incident, road)
+    assert (road.attempts, road.settled, turn.outcome) == (0, 1, Outcome.ROLLED_BACK)
+
+
+async def test_after_retry_what_had_helped_and_was_taken_back_may_be_tried_again(
+    store: Store, incident: Incident
+) -> None:
+    assert await store.decide(msgspec.structs.replace(retry_of(incident.id), decided_at=NOW + timedelta(seconds=1)))
+    road = Road(deferred())
+    await _resumed(store, incident, road)
+    assert road.attempts == 1

@@ -16,8 +16,9 @@ from agents.help_seeker import HelpSeeker
 from agents.standing import Agent, Saying
 from incidents.changes import LeafChange
 from incidents.incident import Outcome, Round
+from incidents.objects import Uid
 from incidents.policy import Answer, Mode, Ruling, Verdict
-from incidents.proposals import Diagnosis, Review, Thought
+from incidents.proposals import Diagnosis, Drain, Review, Thought
 from tests.agents.brains import ScriptedBrain, reasoning_with
 from tests.agents.cases import standing, that_says
 from tests.builders import proposal
@@ -85,6 +86,18 @@ def test_a_refused_change_is_told_with_the_rule_and_the_command_that_makes_it_al
         {"op": "test", "path": leaf.pointer, "value": "web:1.l"},
         {"op": "replace", "path": leaf.pointer, "value": "web:1.1"},
     ]
+
+
+def test_the_exact_change_names_the_object_it_is_made_to_and_every_pod_that_would_leave() -> None:
+    leaf = LeafChange(pointer="/spec/unschedulable", before=None, after=True)
+    node = msgspec.structs.replace(proposal().target, kind="Node", namespace="", name="n1", uid=Uid("n"))
+    pod = msgspec.structs.replace(proposal().target, kind="Pod", namespace="shop", name="web-0")
+    drain = Drain(edits=(), owners=(Uid("web"),), pods=(pod,))
+    meant = msgspec.structs.replace(that_says("cordon n1"), target=node, action=drain)
+    ruling = Ruling("drain", Answer.REFUSE, "no")
+    notice = notice_of(Round(number=1, diagnosis=DIAGNOSIS, proposal=meant, verdict=Verdict((ruling,)), diff=(leaf,)))
+    sections = {section.heading: section.lines for section in notice.sections}
+    assert sections["Exact change of node/n1"] == ("/spec/unschedulable: null -> true", "evict pod/web-0 in shop")
 
 
 @pytest.mark.parametrize(

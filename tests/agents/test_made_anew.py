@@ -11,7 +11,7 @@ from agents.proposing import proposal_of
 from evidence.recorded import without_values
 from incidents.changes import Anew, LeafChange
 from incidents.objects import JOB, SERVICE_ACCOUNT, ObjectRef, Uid
-from incidents.proposals import Action, Create, Proposal, Recreate, SetField
+from incidents.proposals import Action, Create, Drain, Proposal, Recreate, SetField
 from playbooks.edits import created
 from tests.agents.brains import setting
 from tests.builders import change, proposal
@@ -35,6 +35,14 @@ def test_a_claim_is_made_anew_by_a_command_that_says_all_of_it() -> None:
 @pytest.mark.parametrize("leaf", [LEAF, LeafChange(pointer="/spec/env/0/value", before="a", after="b")])
 def test_no_command_is_told_for_a_job_for_kubectl_would_lose_it(leaf: LeafChange) -> None:
     assert command_of(about(JOB.kind, JOB.api_version, Recreate(edits=(CLASS,))), (leaf,)) == ""
+
+
+def test_a_cordon_is_one_word_and_an_eviction_is_no_command() -> None:
+    cordon = SetField(path="/spec/unschedulable", expected=None, value=True)
+    leaf = LeafChange(pointer=cordon.path, before=None, after=True)
+    assert command_of(about("Node", "v1", (cordon,)), (leaf,)) == "kubectl cordon albums"
+    drain = Drain(edits=(cordon,), owners=(Uid("web"),), pods=())
+    assert command_of(about("Node", "v1", drain), (leaf,)) == ""
 
 
 def test_a_service_account_is_created_by_its_name() -> None:

@@ -14,18 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from app.case_file import case_of, written
-from app.composition import open_app
 from app.logs import configure_logging
 from app.replay import Replayed, replay
-from app.settings import embedded_settings
 from incidents.codec import decode
 from incidents.recording import Case
 from simulator import EmbeddedCluster
 from simulator.api_client import ApiClient, Connection
 from simulator.scenario import Scenario, load_scenario, load_scenarios
-from tests.prove.embedded import SPEED, registries_at
+from tests.opened import opened_at
+from tests.prove.embedded import SPEED
 from tests.scenario_runs import Incidents, play
-from tools.notify import FileNotifier
 
 _END_SECONDS = 300.0
 _TOGETHER = 24
@@ -54,11 +52,7 @@ async def cases_of(scenarios: Sequence[Scenario]) -> list[Case]:
 
 @asynccontextmanager
 async def _program(cluster: EmbeddedCluster, folder: Path, files: list[bytes]) -> AsyncIterator[Incidents]:
-    nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None}
-    # Whatever the developer's environment says.
-    settings = embedded_settings(folder, registries=registries_at(cluster.registry), **nobody)
-    kubeconfig, notifier = cluster.kubeconfig(user="k8s-auto-fixer"), FileNotifier(folder / "notices.jsonl")
-    async with open_app(settings, kubeconfig=kubeconfig, speed=SPEED, notifier=notifier) as app:
+    async with opened_at(cluster, folder, speed=SPEED) as app:
         async with app.daemon().watching():
             yield partial(app.store.incidents)
         files += [written(await case_of(app.store, incident)) for incident in await app.store.incidents()]

@@ -95,7 +95,10 @@ def test_of_two_containers_one_has_to_be_named(api: Api) -> None:
 def test_an_eviction_deletes(api: Api) -> None:
     _running(api)
     assert _post(api, "web", "eviction", _eviction("web", dryRun=["All"])).code == 201
-    assert api.get("pods", "web").code == 200
+    asked_twice = f"{api.at('pods', 'web', 'eviction')}?dryRun=All"
+    assert api.request("POST", asked_twice, _eviction("web", dryRun=["All"])).code == 201
+    assert _post(api, "web", "eviction", _eviction("web", preconditions={"uid": "another"})).code == 409
+    assert api.get("pods", "web").ok()["metadata"].get("deletionTimestamp") is None
     answer = _post(api, "web", "eviction", _eviction("web"))
     assert (answer.code, answer.body["status"]) == (201, "Success")
     api.eventually(lambda: api.get("pods", "web").code == 404)

@@ -202,6 +202,26 @@ def test_a_bound_claim_that_cannot_be_made_larger_is_told_with_what_the_driver_s
     )
 
 
+@pytest.mark.parametrize(
+    ("grows", "pods", "state"),
+    [
+        (since(1000, "Resizing", "True"), (), State.FAILING),
+        (since(60, "Resizing", "True"), (), State.STARTING),
+        (since(1000, "FileSystemResizePending", "True"), (MOUNTING,), State.FAILING),
+        (since(1000, "FileSystemResizePending", "True"), (), State.WELL),
+        (since(1000, "FileSystemResizePending", "False"), (MOUNTING,), State.WELL),
+    ],
+    ids=["for long", "just now", "mounted as it was", "mounted by nobody", "over"],
+)
+def test_a_claim_that_was_made_larger_and_does_not_grow_is_told_in_the_end(
+    grows: Object, pods: tuple[Object, ...], state: State
+) -> None:
+    claim = made(CLAIM, status={"phase": "Bound", "conditions": [grows]})
+    health = assess(Snapshot(workload=claim, pods=pods, read_at=NOW), NOW)
+    assert health.state is state
+    assert all(found.detail.startswith("it is not made larger: ") for found in health.findings)
+
+
 ROUTES: Object = {
     "defaultBackend": {"service": {"name": "rest"}},
     "rules": [

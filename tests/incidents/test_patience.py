@@ -54,6 +54,13 @@ def test_what_will_not_pass_is_not_kept_back_by_what_may() -> None:
     assert after(TEN, failing(Symptom.UNSCHEDULABLE, Symptom.JOB_FAILED)) == 10
 
 
+def test_a_rollout_that_is_only_late_is_looked_at_again_before_a_person_is_told() -> None:
+    late = failing(Symptom.ROLLOUT_STUCK)
+    assert after(TEN, late) == 10
+    assert after(TEN, msgspec.structs.replace(late, ready=1, desired=1)) == 300
+    assert after(TEN, msgspec.structs.replace(late, ready=1, desired=2)) == 10
+
+
 @pytest.mark.parametrize("source", [Source.REQUEST, Source.WORDS])
 def test_whoever_asks_is_told_at_once(source: Source) -> None:
     assert after(TEN, failing(Symptom.UNSCHEDULABLE), incident(source)) == 0

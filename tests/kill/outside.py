@@ -15,6 +15,7 @@ from typing import Any
 from incidents.changes import Change, ChangeState
 from incidents.decisions import Request, RequestState
 from incidents.incident import Incident, Outcome, Round
+from tests.kill.deletions import put_back_before_it_was_made, wrongly_deleted
 from tests.kill.proxy import Seen
 from tools.clock import Clock
 from tools.store.audit import broken_links
@@ -42,12 +43,13 @@ class Promise:
     """How a story has to end.
 
     ``messages``: the kinds of messages a person has to get, by the first word of their keys. ``may_tell``: those that
-    a person may get; whoever decides before being told is not told.
+    a person may get; whoever decides before being told is not told. ``deleted``: how many deletions there are at least.
     """
 
     outcome: Outcome
     ends_in: ChangeState
     landed: int | None  # how many changes; None where that is not told beforehand
+    deleted: int = 0
     messages: frozenset[str] = frozenset()
     may_tell: frozenset[str] = frozenset()
 
@@ -76,6 +78,7 @@ def wrong_with(left: Left, seen: Sequence[Seen], promise: Promise) -> list[str]:
         *_half_done(left, seen, promise),
         *_badly_written_down(left),
         *_badly_told(left, promise),
+        *wrongly_deleted(left.changes, seen, fewest=promise.deleted),
     ]
 
 
@@ -93,7 +96,7 @@ def _lost(left: Left, promise: Promise) -> Iterator[str]:
 
 
 def _twice(left: Left, seen: Sequence[Seen]) -> Iterator[str]:
-    landed = [one for one in seen if one.landed]
+    landed = [one for one in seen if one.landed and not one.removes]
     for (change, back), times in Counter((one.change, one.takes_back) for one in landed).items():
         if times > 1:
             yield f"change {change} was {'undone' if back else 'made'} {times} times"
@@ -105,7 +108,8 @@ def _twice(left: Left, seen: Sequence[Seen]) -> Iterator[str]:
 
 def _half_done(left: Left, seen: Sequence[Seen], promise: Promise) -> Iterator[str]:
     known = {change.id: change for change in left.changes}
-    made = {one.change for one in seen if one.landed and not one.takes_back}
+    made = {one.change for one in seen if one.makes}
+    put_back = put_back_before_it_was_made(left.changes, seen)
     if promise.landed is not None and len(made) != promise.landed:
         yield f"{len(made)} changes were made, not {promise.landed}"
     if not made:
@@ -116,10 +120,10 @@ def _half_done(left: Left, seen: Sequence[Seen], promise: Promise) -> Iterator[s
             yield f"the store does not know change {one}"
         elif change.state is not promise.ends_in:
             yield f"change {one} ended as {change.state}"
-        elif not change.inverse.operations:
+        elif not (change.inverse.operations or (change.anew and change.anew.before)):
             yield f"change {one} has no inverse"
     for change in left.changes:
-        if change.state in _ENDED and change.id not in made:
+        if change.state in _ENDED and change.id not in made | put_back:
             yield f"change {change.id} is said to be {change.state}, and was never made"
         if change.state not in _ENDED | {ChangeState.ABANDONED}:
             yield f"change {change.id} is left as {change.state}"
@@ -132,7 +136,8 @@ def _badly_written_down(left: Left) -> Iterator[str]:
     if broken := list(broken_links(left.audit)):
         yield f"the audit trail is broken: {broken}"
     for change in left.changes:
-        steps = [record.detail.get("state") for record in left.audit if record.detail.get("change") == change.id]
+        own = [record.detail for record in left.audit if record.detail.get("change") == change.id]
+        steps = [detail["state"] for detail in own if "state" in detail]
         if steps != list(dict.fromkeys(steps)):
             yield f"change {change.id} has taken a step twice: {steps}"
     for request in left.requests:
@@ -158,4 +163,4 @@ def _distinct(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _was_made(change: Change, seen: Sequence[Seen]) -> bool:
-    return any(one.landed and one.change == change.id and not one.takes_back for one in seen)
+    return any(one.makes and one.change == change.id for one in seen)

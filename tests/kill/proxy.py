@@ -2,7 +2,7 @@
 
 The same in front of the embedded cluster and of a real one. A request is killed *before* (it never reaches the API
 server) or *after* (it is carried out, its answer never comes). A write can be held back: the API server then gets it
-late, whatever has become of whoever sent it.
+late, whatever has become of whoever sent it. What a deletion is about to take away is read before it is passed on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -37,6 +37,7 @@ class Seen:
     dry_run: bool
     code: int
     body: bytes
+    stood: Mapping[str, Any] | None = None  # what was there, where it was to be deleted
 
     @property
     def change(self) -> str:
@@ -49,10 +50,33 @@ class Seen:
         return self.method in _WRITES and not self.dry_run and self.code < 300 and "/leases" not in self.path
 
     @property
+    def removes(self) -> str:
+        """The uid of the object that it deletes; empty where it deletes nothing."""
+        if self.method != "DELETE":
+            return ""
+        return str((json.loads(self.body or b"{}").get("preconditions") or {}).get("uid") or self.path)
+
+    @property
     def takes_back(self) -> bool:
-        """Whether it is a change's way back: it does not write the change's mark."""
-        marks = [op for op in json.loads(self.body) if op["op"] != "test" and _is_mark(op)]
+        """Whether it is a change's way back: it writes, and does not write the change's mark."""
+        if self.removes:
+            return False
+        sent = json.loads(self.body)
+        if self.method == "POST":
+            return bool((sent["metadata"].get("annotations") or {}).get(CHANGE_ANNOTATION) != self.change)
+        marks = [op for op in sent if op["op"] != "test" and _is_mark(op)]
         return not any(self.change in json.dumps(op.get("value")) for op in marks)
+
+    @property
+    def makes(self) -> bool:
+        """Whether it has made its change: neither took it back, nor only cleared the way for it."""
+        return self.landed and not self.removes and not self.takes_back
+
+
+def _is_dry(request: web.Request, body: bytes) -> bool:
+    """The server reads the options of a deletion from its body, all others from the query."""
+    said = json.loads(body or b"{}").get("dryRun") if request.method == "DELETE" else None
+    return said == ["All"] or request.query.get("dryRun") == "All"
 
 
 def _is_mark(operation: dict[str, Any]) -> bool:
@@ -146,16 +170,25 @@ class Proxy:
             await self.hold(request, body)
         url = urlunsplit((self._upstream.scheme, self._upstream.netloc, request.raw_path, "", ""))
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        stood = await self._read(url, headers) if request.method == "DELETE" else None
         answer = await self._session.request(
             request.method, yarl.URL(url, encoded=True), headers=headers, data=body or None, allow_redirects=False
         )
         self._answers.append(answer)
         if request.method in _WRITES:
             await answer.read()
-        dry_run = request.query.get("dryRun") == "All"
         agent = request.headers.get("User-Agent", "")
-        self.seen.append(Seen(request.method, request.path, agent, dry_run, answer.status, body))
+        self.seen.append(Seen(request.method, request.path, agent, _is_dry(request, body), answer.status, body, stood))
         return answer
+
+    async def _read(self, url: str, headers: Mapping[str, str]) -> Mapping[str, Any] | None:
+        """What stands there now; None for nothing."""
+        assert self._session is not None
+        alone = {name: value for name, value in headers.items() if name.lower() == "authorization"}
+        where = yarl.URL(url, encoded=True).with_query(None)
+        async with self._session.get(where, headers=alone) as answer:
+            found: Mapping[str, Any] | None = await answer.json() if answer.status == 200 else None
+            return found
 
     async def _answered(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}

@@ -6,6 +6,7 @@ Each has a namespace, a store and a way to the API server of its own, so that se
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,8 +18,10 @@ from incidents.changes import ChangeState
 from incidents.incident import Outcome, Status
 from simulator.api_client import ApiClient
 from simulator.apiserver.faults import Faults
+from simulator.expectations import parse_expectations
 from simulator.resources import NAMESPACES
 from simulator.scenario import Scenario, apply_break, apply_setup, check, load_scenario, settled
+from tests.kill.deletions import wrongly_there
 from tests.kill.launcher import Start, launched
 from tests.kill.outside import Promise, left_by, wrong_with
 from tests.kill.proxy import Proxy
@@ -41,6 +44,18 @@ class Story:
     promise: Promise
     settings: Mapping[str, Any] = field(default_factory=dict)
     rounds: int | None = None
+    told_anew: Callable[[Scenario], Scenario] = lambda scenario: scenario  # as no scenario that ships tells it
+
+
+def _crashing(scenario: Scenario) -> Scenario:
+    """The same, of a program that crashes once its configuration is found: what is repaired is no better for it."""
+    pods = [item for item in scenario.setup if item["kind"] == "Pod"]
+    for pod in copy.deepcopy(pods):
+        pod["spec"]["containers"][0]["image"] = "registry.example/shop/checkout:2.0.0"
+        others = tuple(item for item in scenario.setup if item["kind"] != "Pod")
+        there = parse_expectations([{"exists": {"kind": "Pod", "name": pod["metadata"]["name"]}}], "check")
+        return replace(scenario, setup=(*others, pod), check=there)
+    raise ValueError(f"there is no Pod in {scenario.name}")
 
 
 REPAIRED = Story(
@@ -58,7 +73,24 @@ UNDONE_AT_LENGTH = Story(
     settings={"settle_seconds": 60.0},  # a leak looks well for a while
 )
 UNDONE = replace(UNDONE_AT_LENGTH, rounds=1, promise=replace(UNDONE_AT_LENGTH.promise, landed=1))
-STORIES = {"repaired": REPAIRED, "approved": APPROVED, "undone": UNDONE, "undone after three rounds": UNDONE_AT_LENGTH}
+RECREATED = replace(REPAIRED, scenario="pod-config-typo", promise=replace(REPAIRED.promise, deleted=1))
+PUT_BACK = replace(
+    UNDONE_AT_LENGTH,
+    scenario="pod-config-typo",
+    promise=replace(UNDONE_AT_LENGTH.promise, landed=1, deleted=2),
+    settings={},
+    told_anew=_crashing,
+)
+UNBLOCKED = replace(REPAIRED, scenario="stateful-config-typo", promise=replace(REPAIRED.promise, deleted=1))
+STORIES = {
+    "repaired": REPAIRED,
+    "approved": APPROVED,
+    "undone": UNDONE,
+    "undone after three rounds": UNDONE_AT_LENGTH,
+    "recreated": RECREATED,
+    "put back": PUT_BACK,
+    "unblocked": UNBLOCKED,
+}
 REFUSALS: tuple[tuple[At, bool], ...] = (("refusal", True),)
 SIDES: tuple[tuple[At, bool], ...] = (("request", True), ("request", False), ("commit", True), ("commit", False))
 FEWEST = 20  # places of the shortest story: fewer, and nothing was killed where it counts
@@ -151,7 +183,7 @@ async def play(
     Requests are counted as ``prepare`` tells the proxy to, commits from the one of the name ``counted_from``.
     """
     name = name or f"{story.scenario}-{story.mode}-{place.at}-{'b' if place.before else 'a'}-{place.number}"
-    scenario = placed(load_scenario(story.scenario), name)
+    scenario = placed(story.told_anew(load_scenario(story.scenario)), name)
     folder = stage.folder / name
     await stage.admin.create(NAMESPACES, _namespace(_lease_namespace(scenario)))
     await apply_setup(stage.admin, scenario)
@@ -182,6 +214,7 @@ async def play(
             left = replace(left, holders=())  # one that could not be given back runs out by itself
         wrong += wrong_with(left, proxy.seen, story.promise)
         wrong += await check(stage.admin, scenario)
+        wrong += await wrongly_there(stage.admin, scenario, story.promise.ends_in, proxy.seen)
         where = (proxy.killed or str(place)) if killed else ""
     for namespace in (scenario.namespace, _lease_namespace(scenario)):
         await stage.admin.delete(NAMESPACES, namespace)  # it would only cost processor time from here on

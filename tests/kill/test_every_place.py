@@ -11,6 +11,9 @@ import pytest
 from tests.kill.conftest import Staging
 from tests.kill.stories import FEWEST, REFUSALS, REPAIRED, SIDES, STORIES, UNDONE_AT_LENGTH, At, Story, every_place
 
+# Of those that delete something, which of the two is played here; the other one at length.
+_OF_DELETIONS = {"recreated": "request", "put back": "commit", "unblocked": "request"}
+
 
 def _cases() -> list[object]:
     cases = []
@@ -18,7 +21,8 @@ def _cases() -> list[object]:
         for at, before in SIDES:
             # The end of one step is the beginning of the next: of the longer stories one of the two has to do.
             short = story is REPAIRED or (story is not UNDONE_AT_LENGTH and not before)
-            marks = pytest.mark.kill if short else pytest.mark.kill_at_length
+            here = short and _OF_DELETIONS.get(name, at) == at
+            marks = pytest.mark.kill if here else pytest.mark.kill_at_length
             when = "before" if before else "after"
             cases.append(pytest.param(story, at, before, id=f"{name}, {when} each {at}", marks=marks))
     return cases

@@ -161,16 +161,19 @@ def test_a_quota_without_room_or_that_cannot_be_read_is_for_a_person() -> None:
         assert "quota q demands" in answer.diagnosis.cause
 
 
-def test_a_quota_that_refuses_pods_is_told_with_what_is_used() -> None:
-    made = {"apiVersion": "v1", **quota({"pods": "2"}, {"pods": "2"})["ResourceQuota"][0]}
-    made["metadata"] = {"name": "q", "namespace": "shop", "uid": "uid-q"}
-    taken = evidence(snapshot(made))
-    assert consider(taken, ()) == Silent("the quota refuses nothing")
-    health = with_effects(taken.health, "ResourceQuota", [subject()])
-    answer = consider(msgspec.structs.replace(taken, health=health), ())
+@pytest.mark.parametrize(
+    "why",
+    [
+        'violates PodSecurity "restricted:latest": privileged',
+        'failed calling webhook "v.example": service "gone" not found',
+        'admission webhook "v.example" denied the request: no',
+    ],
+)
+def test_no_command_is_told_that_would_loosen_what_protects_others(why: str) -> None:
+    answer = consider(refused(why), ())
     assert isinstance(answer, Silent)
     assert answer.diagnosis is not None
-    assert "quota q refuses pods; used: pods 2 of 2" in answer.diagnosis.cause
+    assert answer.diagnosis.by_hand == ()
 
 
 def refused_set(event: str, *, listed: dict[str, list[Object]] | None = None, **spec: Any) -> Evidence:

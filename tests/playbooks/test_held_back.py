@@ -66,7 +66,6 @@ class TestReplacedByHand:
             ("StatefulSet", {}, "its controller waits for it"),
             ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "OnDelete"),
             ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}, "OnDelete"),
-            ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"partition": 1}}}, "partition"),
         ],
     )
     def test_the_pod_is_named_with_the_command_and_nothing_is_changed(
@@ -76,7 +75,14 @@ class TestReplacedByHand:
         assert isinstance(answer, Silent)
         assert answer.diagnosis is not None
         assert because in answer.diagnosis.cause
-        assert answer.diagnosis.rests_on[-1] == "kubectl delete pod web-0 --namespace shop"
+        assert answer.diagnosis.by_hand[-1] == "kubectl -n shop delete pod web-0"
+
+    def test_behind_a_partition_a_pod_comes_back_as_it_was_and_no_command_is_told(self) -> None:
+        answer = consult(ordered(updateStrategy={"rollingUpdate": {"partition": 1}}), ())
+        assert isinstance(answer, Silent)
+        assert answer.diagnosis is not None
+        assert "partition" in answer.diagnosis.cause
+        assert answer.diagnosis.by_hand == ()
 
     def test_pods_of_the_present_revision_are_no_matter_of_the_rollout(self) -> None:
         assert held_back(ordered(revision="good")) is None

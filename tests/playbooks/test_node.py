@@ -1,5 +1,6 @@
 """Nodes in trouble: told as the node's own, and a cordon asked for only while the others are well."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,12 +9,13 @@ import pytest
 from incidents.evidence import Evidence
 from incidents.health import assess
 from incidents.objects import reference
-from incidents.proposals import Needs, Opinion, SetField, Silent
+from incidents.proposals import Drain, Needs, Opinion, SetField, Silent
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
 from playbooks import node
 from playbooks.confidence import SUGGESTED
-from tests.builders import NOW, deployment, evidence, snapshot, stamp, subject
+from playbooks.placement import REQUIRED
+from tests.builders import NOW, deployment, evidence, owned_by, pod, snapshot, stamp, subject
 
 Object = dict[str, Any]
 LOST = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting"}
@@ -31,9 +33,9 @@ def machine(name: str, *conditions: Object, **spec: Any) -> Object:
     }
 
 
-def about(own: Object, *others: Object, asked: bool = True) -> Evidence:
+def about(own: Object, *others: Object, asked: bool = True, pods: Sequence[Object] = ()) -> Evidence:
     taken = Snapshot(workload=own, read_at=NOW)
-    listed = {"Node": [own, *others]} if asked else {}
+    listed = {"Node": [own, *others], "Pod": list(pods)} if asked else {}
     made = evidence(snapshot(deployment()), objects=listed)
     ref = reference(own)
     about_it = msgspec.structs.replace(
@@ -87,3 +89,37 @@ def test_a_pressure_that_may_pass_and_one_that_a_lost_node_had_are_no_trouble_of
     assert not about(fresh).health.findings
     assert about(machine("n1", LOST, SHORT)).health.symptoms == {Symptom.NODE_NOT_READY}
     assert isinstance(node.consider(about(fresh), ()), Silent)
+
+
+def standing(name: str, *, kind: str = "ReplicaSet", node_name: str = "n1", **spec: Any) -> Object:
+    made = pod(name=name)
+    owner = owned_by(kind, f"{name}-set", f"uid-of-{name}")
+    metadata = {**made["metadata"], "ownerReferences": [owner]}
+    return {**made, "metadata": metadata, "spec": {**made["spec"], "nodeName": node_name, **spec}}
+
+
+def test_of_a_node_that_is_short_pods_that_another_would_take_are_asked_to_leave() -> None:
+    pods = (
+        standing("paid", priority=1000),
+        standing("free"),
+        standing("agent", kind="DaemonSet"),
+        standing("import", kind="Job"),
+        standing("dns", priority=2_000_000_000),
+        standing("cache", volumes=[{"name": "tmp", "emptyDir": {}}]),
+        standing("pinned", nodeSelector={"disk": "nvme"}),
+        standing("choosy", affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": []}}}),
+        standing("away", node_name="n2"),
+    )
+    answer = node.consider(about(machine("n1", READY, SHORT), machine("n2"), pods=pods), ())
+    assert isinstance(answer, Opinion)
+    action = answer.proposal.action
+    assert isinstance(action, Drain)
+    assert [one.name for one in action.pods] == ["free", "paid"]
+    assert set(action.owners) == {"uid-of-free", "uid-of-paid"}
+    assert answer.proposal.paths == {"/spec/unschedulable"}
+
+
+def test_of_a_node_that_nobody_hears_of_no_pod_is_asked_to_leave() -> None:
+    answer = node.consider(about(machine("n1", LOST), machine("n2"), pods=(standing("web"),)), ())
+    assert isinstance(answer, Opinion)
+    assert isinstance(answer.proposal.action, tuple)

@@ -240,7 +240,7 @@ class TestWhatSaysHowMuch:
         assert heap_flags({"env": [{"name": "A", "value": value}], "args": [value]}, WEB) == []
 
 
-def test_what_is_evicted_for_what_it_writes_is_told_and_not_changed() -> None:
+def test_one_eviction_for_what_it_writes_is_told_and_nothing_changed() -> None:
     said = 'Usage of EmptyDir volume "takes" exceeds the limit "64Mi". '
     taken = evidence(snapshot(deployment(), [replica_set()], [pod()]))
     line = EventLine(about="Pod/web-1", type="Warning", reason="Evicted", message=said, count=1, last_seen="")

@@ -14,6 +14,7 @@ Object = dict[str, Any]
 NOT_FOUND = '0/3 nodes are available: persistentvolumeclaim "web-dtaa" not found.'
 UNBOUND = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
 ELSEWHERE = "0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity."
+ZONE = "topology.kubernetes.io/zone"
 
 
 def claim(name: str = "web-data", phase: str = "Bound", **spec: Any) -> Object:
@@ -90,8 +91,29 @@ def test_a_volume_on_another_node_is_told_with_its_place() -> None:
     affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [demand]}]}}
     volume = {"metadata": {"name": "disk-1"}, "spec": {"nodeAffinity": affinity}}
     there = [claim(volumeName="disk-1")]
-    taken = mounting("web-data", ELSEWHERE, PersistentVolumeClaim=there, PersistentVolume=[volume])
+    taken = mounting("web-data", ELSEWHERE, PersistentVolumeClaim=there, PersistentVolume=[volume], Node=[])
     assert told(taken) == "volume disk-1 can only be reached from nodes with kubernetes.io/hostname In n9"
+
+
+@pytest.mark.parametrize(
+    ("said", "volume"),
+    [
+        (
+            ELSEWHERE,
+            {"metadata": {"name": "disk-1"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": ZONE, "operator": "In", "values": ["south"]}]}
+            ]}}}},
+        ),
+        ("0/3 nodes are available: 3 node(s) had no available volume zone.", {
+            "metadata": {"name": "disk-1", "labels": {ZONE: "south"}}, "spec": {}
+        }),
+    ],
+    ids=["by its node affinity", "by its label"],
+)  # fmt: skip
+def test_a_volume_of_another_zone_is_told_with_the_zones_that_nodes_have(said: str, volume: Object) -> None:
+    there, nodes = [claim(volumeName="disk-1")], [{"metadata": {"name": "n1", "labels": {ZONE: "north"}}}]
+    taken = mounting("web-data", said, PersistentVolumeClaim=there, PersistentVolume=[volume], Node=nodes)
+    assert told(taken) == f"volume disk-1 can only be reached from nodes with {ZONE} In south (nodes have north)"
 
 
 def test_pods_that_wait_for_no_volume_are_another_familys() -> None:

@@ -1,5 +1,7 @@
 """Families that only tell: what the API server refused, closed networks, nodes that are gone, Jobs that failed."""
 
+import json
+import shlex
 from typing import Any
 
 import msgspec
@@ -7,9 +9,10 @@ import pytest
 
 from incidents.evidence import Evidence
 from incidents.health import Finding
-from incidents.proposals import Needs, Opinion, Silent
+from incidents.proposals import Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks import jobs, network, node, permissions
+from playbooks.confidence import SUGGESTED
 from tests.builders import container, deployment, ended, evidence, pod, replica_set, snapshot, template, waiting
 
 Object = dict[str, Any]
@@ -134,8 +137,54 @@ class TestNetwork:
         assert answer.diagnosis is None
 
     def test_names_that_are_looked_up_elsewhere_are_told_by_the_field(self) -> None:
-        taken = crashing(LOOKUP, dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.53"]})
+        refused = "dial tcp 10.0.0.9:5432: i/o timeout"
+        taken = crashing(refused, dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.53"]})
         assert "dnsConfig.nameservers 192.0.2.53" in cause(network.consider(taken, ()))
+        assert "where the node looks up its own" in cause(network.consider(crashing(LOOKUP, dnsPolicy="Default"), ()))
+
+    @pytest.mark.parametrize(("policy", "host"), [("None", "api.example"), ("Default", "parcels.shop.svc")])
+    def test_to_look_names_up_at_the_clusters_servers_is_asked_for(self, policy: str, host: str) -> None:
+        answer = network.consider(crashing(f"lookup {host}: no such host", dnsPolicy=policy), ())
+        assert isinstance(answer, Opinion)
+        path = "/spec/template/spec/dnsPolicy"
+        assert answer.proposal.action == (SetField(path=path, expected=policy, value="ClusterFirst"),)
+        assert answer.proposal.confidence == SUGGESTED
+
+    def opened(self, *policies: Object, log: str = LOOKUP) -> tuple[str, ...]:
+        placed = [{**one, "metadata": {"namespace": "shop", **one["metadata"]}} for one in policies]
+        answer = network.consider(crashing(log, listed={"NetworkPolicy": placed}), ())
+        assert isinstance(answer, Silent)
+        assert answer.diagnosis is not None
+        return answer.diagnosis.by_hand
+
+    @pytest.mark.parametrize(
+        ("egress", "operations"),
+        [
+            ({"egress": [{"ports": [{"port": 443}]}]}, [("add", "/spec/egress/-")]),
+            ({"egress": []}, [("test", "/spec/egress"), ("add", "/spec/egress")]),
+            ({}, [("test", "/spec/egress"), ("add", "/spec/egress")]),
+        ],
+    )
+    def test_the_command_opens_the_port_of_name_servers_and_nothing_else(
+        self, egress: Object, operations: list[tuple[str, str]]
+    ) -> None:
+        (policy,) = self.closed(podSelector={}, **egress)["NetworkPolicy"]
+        meaning, command = self.opened(policy)
+        assert "every pod of the namespace" in meaning
+        words = shlex.split(command)
+        assert words[:6] == ["kubectl", "-n", "shop", "patch", "networkpolicy", "sealed"]
+        patch = json.loads(words[-1])
+        assert [(one["op"], one["path"]) for one in patch] == operations
+        added = patch[-1]["value"] if egress.get("egress") else patch[-1]["value"][0]
+        assert {one["port"] for one in added["ports"]} == {53}
+        assert len(added["to"]) == 1
+
+    def test_no_command_is_told_where_another_rule_is_meant_or_nobody_knows_which(self) -> None:
+        (policy,) = self.closed(podSelector={})["NetworkPolicy"]
+        another = {**policy, "metadata": {"name": "narrow"}}
+        assert self.opened(policy, another) == ()
+        assert self.opened(policy, log="dial tcp 10.0.0.9:5432: i/o timeout") == ()
+        assert self.opened({**policy, "metadata": {"name": "$(reboot)"}}) == ()
 
     def test_a_crash_for_another_reason_is_no_matter_of_the_network(self) -> None:
         answer = network.consider(crashing("KeyError: 'id'", listed=self.closed(podSelector={})), ())

@@ -2,9 +2,10 @@
 
 What is played and what is judged is ``tests/kill``'s: SIGKILL before and after the first, the second, … API request,
 and before and after each commit of the store, each in an incident of its own, until one ends unkilled. On the embedded
-cluster that is done to four incidents (repaired; repaired with an approval; undone; undone after three rounds), on the
-real one, where seconds pass at their own pace, to the first of them. To two of them something else is done as well:
-the disk is full from each commit on for a while, and nobody kills or restarts anything.
+cluster that is done to seven incidents (repaired; repaired with an approval; undone; undone after three rounds; an
+object made anew, for good and for nothing; a pod deleted that its controller would not replace), on the real one, where
+seconds pass at their own pace, to the first of them. To two of them something else is done as well: the disk is full
+from each commit on for a while, and nobody kills or restarts anything.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from simulator.scenario import Scenario
 from simulator.scenario_kinds import KINDS
 from tests.control_plane.harness import ControlPlane, Kubelet
 from tests.control_plane.program import USER, Program, Request, requests_of
+from tests.opened import registries_at
 from tests.scenario_runs import Played, Progress, eventually, play
 
-from .embedded import registries_at
 from .results import Result, results_of
 
 NODES = 3

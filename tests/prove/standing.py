@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import orjson
 
-from incidents.health import State, assess
+from incidents.health import Health, State, assess
+from incidents.incident import Outcome
 from incidents.objects import WORKLOADS
+from incidents.pod_health import RESTART_MEMORY_SECONDS
 from incidents.snapshot import Snapshot, pod_template
 from incidents.subjects import owns
 from simulator.scenario import Scenario
@@ -67,10 +69,18 @@ def _standings(dump: Dump, scenario: Scenario, *, now: datetime, speed: float) -
         if workload is None:
             yield name, Standing(state="gone")
             continue
-        health = assess(_snapshot(dump, workload, now=now), now, speed)
+        health = _health(_snapshot(dump, workload, now=now), scenario, now=now, speed=speed)
         spec = orjson.dumps(_as_meant(pod_template(workload).get("spec") or {}), option=orjson.OPT_SORT_KEYS)
         digest = hashlib.sha256(spec).hexdigest()[:12]
         yield name, Standing(state=str(health.state), symptoms=tuple(sorted(health.symptoms)), spec=digest)
+
+
+def _health(snapshot: Snapshot, scenario: Scenario, *, now: datetime, speed: float) -> Health:
+    """How a workload is. Of one that was mended and is ready, the crashes before that are forgotten."""
+    health = assess(snapshot, now, speed)
+    if scenario.expected["outcome"] == Outcome.RESOLVED and health.ready >= health.desired > 0:
+        return assess(snapshot, now + timedelta(seconds=RESTART_MEMORY_SECONDS / speed), speed)
+    return health
 
 
 def _as_meant(spec: Any) -> Any:

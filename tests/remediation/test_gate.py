@@ -121,7 +121,7 @@ class Hanging:
             raise
         return {}
 
-    apply = create = delete = dry_run
+    apply = create = delete = evict = dry_run
 
 
 @pytest.mark.parametrize("call", ["dry_run", "apply"])

@@ -12,6 +12,7 @@ from incidents.patch import leaf_diff
 from incidents.policy import Answer, Bounds, Mode, Policy, Verdict
 from incidents.proposals import RollBack, SetField
 from incidents.snapshot import template_digest
+from incidents.symptoms import Symptom
 from remediation.guardrails import View, before_dry_run, on_difference
 from remediation.guardrails.inverse import never_ran
 from tests.builders import (
@@ -244,6 +245,39 @@ def test_memory_may_be_doubled_and_the_servers_spelling_is_the_same_value() -> N
 )
 def test_memory_never_goes_down_nor_beyond_its_bounds(before: str, value: str) -> None:
     assert "memory" in rules(judged(memory_view(value, before=before)))
+
+
+DISK = "/spec/template/spec/containers/0/resources/limits/ephemeral-storage"
+HELD = "/spec/template/spec/volumes/0/emptyDir/sizeLimit"
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/spec/template/spec/containers[web]/resources/limits/ephemeral-storage", DISK),
+        ("/spec/template/spec/volumes[held]/emptyDir/sizeLimit", HELD),
+    ],
+)
+@pytest.mark.parametrize(
+    ("before", "value", "objections"),
+    [
+        ("64Mi", "512Mi", set()),
+        ("64Mi", "32Mi", {"disk"}),
+        ("64Mi", "513Mi", {"disk"}),
+        ("6Gi", "9Gi", {"disk"}),
+        ("64Mi", None, {"disk"}),
+    ],
+)
+def test_what_may_be_written_to_a_nodes_disk_is_only_raised_and_within_bounds(
+    path: str, place: str, before: str, value: str | None, objections: set[str]
+) -> None:
+    now = live()
+    now["spec"]["template"]["spec"]["volumes"] = [{"name": "held", "emptyDir": {}}]
+    now = edited(now, place, before)
+    asked = proposal(SetField(path=path, expected=before, value=value), ends=Symptom.EVICTED)
+    assert objections <= rules(judged(view(edited(now, place, value), live=now, proposal=asked)))
+    if not objections:
+        assert judged(view(edited(now, place, value), live=now, proposal=asked)).answer is Answer.ALLOW
 
 
 def test_bounds_are_counted_from_the_value_before_the_first_change() -> None:

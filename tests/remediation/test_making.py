@@ -66,6 +66,12 @@ async def recovered(bench: Bench, mode: Mode = Mode.AUTO) -> list[Change]:
     return await bench.store.changes_in(*ChangeState)
 
 
+async def bound(at: Scene) -> None:
+    """A claim has got its volume."""
+    await at.patch({"spec": {"volumeName": "v"}})
+    await at.patch({"status": {"phase": "Bound"}}, subresource="status")
+
+
 async def switch(bench: Bench, *, on: bool) -> None:
     await bench.store.set_switch(Switch(name=SwitchName.KILL, on=on, by="ada", reason="drill", at=bench.clock.now()))
 
@@ -283,6 +289,29 @@ class TestKilled:
         assert [one.state for one in await recovered(bench)] == [ChangeState.UNDONE]
         assert image(await at.live()) == "nginx:1.28-alpnie"
 
+    async def test_an_undo_that_was_only_recorded_does_not_delete_a_claim_that_has_got_a_volume_since(
+        self, bench: Bench
+    ) -> None:
+        at = await scene(bench, claim())
+        made = await at.applied()
+        await bench.store.save_change(made.advance(ChangeState.UNDOING))
+        await bound(at)
+        (change,) = await recovered(bench)
+        assert (change.state, (await at.live())["metadata"]["uid"]) == (ChangeState.KEPT, made.made)
+
+    async def test_what_an_undo_has_deleted_and_still_lingers_is_not_deleted_again(self, bench: Bench) -> None:
+        at = await scene(bench, claim())
+        made = await at.applied()
+        await bench.store.save_change(made.advance(ChangeState.UNDOING))
+        await at.patch({"metadata": {"finalizers": ["kubernetes.io/pvc-protection"]}})
+        await at.delete()
+        deletions = stored(bench, "DELETE")
+        (change,) = await recovered(bench)
+        assert (change.state, stored(bench, "DELETE")) == (ChangeState.UNDOING, deletions)
+        await at.patch({"metadata": {"finalizers": None}})
+        assert [one.state for one in await recovered(bench)] == [ChangeState.UNDONE]
+        assert (await at.live())["spec"]["storageClassName"] == "fsat"
+
 
 class TestUndoing:
     """The way back, by the program and by a person."""
@@ -322,11 +351,27 @@ class TestUndoing:
     async def test_a_claim_that_has_got_a_volume_since_stays(self, bench: Bench) -> None:
         at = await scene(bench, claim())
         made = await at.applied()
-        await at.patch({"spec": {"volumeName": "v"}})
-        await at.patch({"status": {"phase": "Bound"}}, subresource="status")
+        await bound(at)
         with pytest.raises(UndoRefused, match="may hold data"):
             await at.road().undo(made)
         assert (await at.live())["spec"]["storageClassName"] == "fast"
+
+    async def test_a_claim_that_gets_a_volume_right_after_it_was_judged_stays(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at = await scene(bench, claim())
+        made, save = await at.applied(), bench.store.save_change
+
+        async def meanwhile(change: Change) -> bool:
+            if change.state is ChangeState.UNDOING:
+                await bound(at)
+            return await save(change)
+
+        monkeypatch.setattr(bench.store, "save_change", meanwhile)
+        with pytest.raises(UndoRefused, match="may hold data"):
+            await at.road().undo(made)
+        assert (await at.live())["metadata"]["uid"] == made.made
+        assert [(one.state, one.undone_by) for one in await at.changes()] == [(ChangeState.KEPT, "")]
 
     async def test_what_somebody_else_has_made_anew_is_not_touched(self, bench: Bench) -> None:
         at = await scene(bench, job())

@@ -8,6 +8,7 @@ from incidents.incident import Outcome, Status
 from incidents.objects import ChangeId
 from incidents.patch import meaningful
 from incidents.snapshot import spec_digest
+from incidents.symptoms import Symptom
 from remediation.undo import UndoRefused, differences_since
 from tests import builders
 from tests.remediation.conftest import Bench
@@ -195,6 +196,13 @@ class TestSettling:
         assert settlement.kept == tuple(change.id for change in changes)
         assert "1 replicas are ready, 0 were before" in settlement.because
         assert await self.states(bench) == [ChangeState.KEPT] * 3
+
+    async def test_that_one_is_ready_keeps_no_change_that_was_to_end_evictions(self, bench: Bench) -> None:
+        await web(bench)
+        asked = msgspec.structs.replace(await memory_change(bench, "128Mi", "256Mi"), ends=Symptom.EVICTED)
+        change = await bench.applied(asked)
+        await ready_pod(bench)
+        assert (await bench.road().settle(await bench.incident())).undone == (change.id,)
 
     async def test_they_stay_when_somebody_else_has_changed_the_spec(self, bench: Bench) -> None:
         changes = await self.three(bench)

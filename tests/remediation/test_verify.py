@@ -251,6 +251,39 @@ class TestCannotTell:
         assert (await judged(film, applied()))[0].result is Result.WELL
 
 
+def put_out(number: int, *, of: Object, began: float, lived: float) -> Object:
+    """A pod that was evicted for what it wrote, so many seconds after the test's beginning (or before it)."""
+    moments = [datetime.fromtimestamp(NOW.timestamp() + began + after, NOW.tzinfo).isoformat() for after in (0, lived)]
+    end = {"name": "web", "state": {"terminated": {"exitCode": 137, "finishedAt": moments[1]}}}
+    gone = pod(end, name=f"gone-{number}", of=of, phase="Failed", creationTimestamp=moments[0])
+    return {**gone, "status": {**gone["status"], "reason": "Evicted", "message": "writes too much"}}
+
+
+BEFORE = replica_set(template(container(image="nginx:1.26")), number=1)
+EARLIER = [BEFORE, *(put_out(number, of=BEFORE, began=20 * number - 100, lived=20) for number in range(3))]
+EVICTED = applied(Symptom.EVICTED)
+
+
+class TestFilledDisks:
+    """What is evicted is well until its disk is full: that it is well for a moment says nothing."""
+
+    async def test_more_room_is_believed_when_it_has_lasted_twice_as_long_as_less(self) -> None:
+        verification, seconds = await judged(Film((0, [*world(pod(ready=True)), *EARLIER])), EVICTED)
+        assert verification.result is Result.WELL
+        assert SETTLE + 40 <= seconds <= SETTLE + 50
+
+    async def test_pods_that_are_evicted_later_are_evicted_all_the_same(self) -> None:
+        """At each moment one of them is ready, as many as before or more."""
+        gone = [put_out(10 + number, of=replica_set(), began=40 * number, lived=40) for number in range(3)]
+        scenes = [
+            (40.0 * number, [*world(pod(name=f"web-{number}", ready=True)), *EARLIER, *gone[:number]])
+            for number in range(4)
+        ]
+        verification, seconds = await judged(Film(*scenes), EVICTED)
+        assert (verification.result, 120 <= seconds <= 130) == (Result.NO_BETTER, True)
+        assert "evicted again" in verification.detail
+
+
 class TestOrderedSets:
     """A StatefulSet's stuck pod of the revision before says nothing of the new one, and is removed on the way."""
 

@@ -26,6 +26,17 @@ async def logs(world: World, **query: str) -> httpx.Response:
         return await http.get(path, params=query, headers=headers)
 
 
+@pytest.mark.parametrize(
+    ("image", "ages"),
+    [("panorama:1.6.0", {0: 0, 2: 48, 10: 112, 900: 112}), ("sniffer:0.8.0", {2: 96, 10: 480, 900: 43_200})],
+)
+def test_a_program_writes_until_it_has_all_that_it_needs_or_without_end(image: str, ages: dict[float, float]) -> None:
+    program = load_catalogue().program(f"registry.example/shop/{image.split(':')[0]}", image.split(":")[1])
+    assert program is not None
+    execution = plan(program, {}, Surroundings())
+    assert {age: execution.disk_mebibytes(age) for age in ages} == ages
+
+
 async def test_a_missing_config_map_key_blocks_the_container_until_it_is_there() -> None:
     variable = {"name": "URL", "valueFrom": {"configMapKeyRef": {"name": "api", "key": "url"}}}
     async with running_world() as world:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from simulator.resources import PODS
-from simulator.storage.kinds import BIND_COMPLETED, CLAIMS, CLASSES, HOSTPATH, SELECTED_NODE, VOLUMES
+from simulator.storage.kinds import BIND_COMPLETED, CLAIMS, CLASSES, DISKS, HOSTPATH, SELECTED_NODE, VOLUMES
 from tests.simulator.world import NAMESPACE, World, alone, running_world
 
 _NO_CLASS = "no persistent volumes available for this claim and no storage class is set"
@@ -118,3 +118,29 @@ async def test_a_claim_that_asks_for_a_volume_that_is_too_small_is_told_why() ->
         await world.client.create(CLAIMS, claim("data", "manual", "5Gi", volumeName="disk"))
         event = await world.event("VolumeMismatch")
         assert event["message"] == 'Cannot bind to requested volume "disk": requested PV is too small'
+
+
+async def test_a_volume_that_is_attached_is_refused_to_a_second_node_until_the_first_pod_is_gone() -> None:
+    async with running_world(nodes=2) as world:
+        source = {"csi": {"driver": DISKS, "volumeHandle": "d"}, "claimRef": {"namespace": NAMESPACE, "name": "data"}}
+        body = volume("disk", "")
+        body["spec"] = {key: value for key, value in body["spec"].items() if key != "hostPath"} | source
+        await world.client.create(VOLUMES, body)
+        await world.client.create(CLAIMS, claim("data", "", volumeName="disk"))
+        await world.eventually(lambda: bound(world, "data"))
+        mounted = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
+        spec = alone("nginx:1.27", volumeMounts=[{"name": "data", "mountPath": "/data"}]) | mounted
+        await world.run_pod(spec | {"nodeName": "node-1"}, "first")
+        await world.eventually(lambda: runs(world, "first"))
+        await world.run_pod(spec | {"nodeName": "node-2"}, "second")
+        event = await world.event("FailedAttachVolume")
+        assert event["message"] == 'Multi-Attach error for volume "disk" Volume is already used by pod(s) first'
+        assert event["source"] == {"component": "attachdetach-controller"}
+        assert not await runs(world, "second")
+        await world.client.delete(PODS, "first", NAMESPACE)
+        await world.eventually(lambda: runs(world, "second"))
+
+
+async def runs(world: World, name: str) -> bool:
+    found = await world.pod(name)
+    return found is not None and (found.get("status") or {}).get("phase") == "Running"

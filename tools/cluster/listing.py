@@ -68,12 +68,14 @@ _node = msgspec.json.Decoder(_Node)
 _anything = msgspec.json.Decoder(dict[str, Any])
 
 
-async def list_beside(reader: Reader, kind: Kind, namespace: str) -> list[dict[str, Any]]:
-    """The objects of a kind in a namespace; of the whole cluster where the kind has none.
+async def list_beside(reader: Reader, kind: Kind, namespace: str, *, fields: str = "") -> list[dict[str, Any]]:
+    """The objects of a kind in a namespace; of the whole cluster where the kind has none, or the namespace is empty.
 
     Raises ClusterError, and TooMany for more than ``MOST``.
     """
     query: dict[str, str | int] = {"limit": PAGE_OF_CONTENTS if kind in (CONFIG_MAP, SECRET) else PAGE}
+    if fields:
+        query["fieldSelector"] = fields
     found: list[dict[str, Any]] = []
     while True:
         body = await reader.raw(kind.path(namespace if kind.namespaced else ""), query)

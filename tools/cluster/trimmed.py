@@ -223,14 +223,15 @@ class _ClaimSpec(TypedDict):
     storageClassName: NotRequired[str | None]
 
 
-class _Phase(TypedDict):
+class _ClaimStatus(TypedDict):
     phase: NotRequired[str | None]
+    conditions: NotRequired[list[_Condition] | None]
 
 
 class _Claim(TypedDict):
     metadata: _Metadata
     spec: NotRequired[_ClaimSpec | None]
-    status: NotRequired[_Phase | None]
+    status: NotRequired[_ClaimStatus | None]
 
 
 class _Conditions(TypedDict):

@@ -1,4 +1,4 @@
-"""The one way to change a workload: a sealed JSON Patch, or a creation or deletion of a fixed kind.
+"""The one way to change a workload: a sealed JSON Patch, a creation or deletion of a fixed kind, or an eviction.
 
 Every request carries the change's id in the User-Agent, where a deletion has no other place for it, and every deletion
 names the uid that it means. Imported by ``remediation`` alone (an import contract says so). It knows nothing of
@@ -77,6 +77,21 @@ class Writer:
         }
         path = _fixed(target.api_version, target.kind).path(target.namespace, target.name)
         return await self._send("DELETE", path, change, body=options, dry=dry_run)
+
+    async def evict(self, pod: ObjectRef, *, change: ChangeId, dry_run: bool = False) -> dict[str, Any]:
+        """Ask the pod with that uid to leave its node. Raises ClusterError; Busy while its budget does not let it go,
+        Conflict when the name is another pod's by now, NotFound when it is nobody's."""
+        if not pod.uid or pod.kind != POD.kind:
+            raise ClusterError(f"{pod} is not evicted: it is no pod with a uid")
+        dry = {"dryRun": ["All"]} if dry_run else {}
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.namespace},
+            "deleteOptions": {"preconditions": {"uid": pod.uid}, **dry},
+        }
+        path = POD.path(pod.namespace, pod.name, subresource="eviction")
+        return await self._send("POST", path, change, body=body, dry=dry_run)
 
     async def _patch(
         self, target: ObjectRef, patch: Sequence[Operation], change: ChangeId, *, dry: bool

@@ -7,9 +7,9 @@ in an image reference is dropped.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from incidents.images import ImageReference, ImageReferenceError, is_tag, parse_image
@@ -21,6 +21,7 @@ from tools.registry.transport import Reply, Transport, same_origin
 from tools.scrub import one_line
 
 _PAGE = 1_000
+T = TypeVar("T")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MANIFESTS = ", ".join(
     (
@@ -55,15 +56,8 @@ class RegistryClient:
         RepositoryNotFound if the registry says there is none, RegistryError for everything else.
         """
         reference = _parsed(image)
-        registry = self._settings.find(reference.registry)
-        if registry is None:
-            raise RegistryNotAllowed(f"{reference.registry} may not be asked: add it to registries")
-        try:
-            async with asyncio.timeout(self._settings.deadline_seconds):
-                return await self._listed(registry, reference.repository)
-        except TimeoutError as error:
-            seconds = self._settings.deadline_seconds
-            raise RegistryError(f"{registry.name} did not list its tags within {seconds:g} s") from error
+        registry = self._allowed(reference)
+        return await self._within(registry, self._listed(registry, reference.repository), "list its tags")
 
     async def config(self, image: ImageReference | str) -> Mapping[str, Any]:
         """What an image says of itself: the OCI image config, as built for linux/amd64 where there are several.
@@ -71,15 +65,23 @@ class RegistryClient:
         Raises what ``tags`` raises.
         """
         reference = _parsed(image)
+        registry = self._allowed(reference)
+        return await self._within(registry, self._config(registry, reference), "describe the image")
+
+    def _allowed(self, reference: ImageReference) -> Registry:
         registry = self._settings.find(reference.registry)
         if registry is None:
             raise RegistryNotAllowed(f"{reference.registry} may not be asked: add it to registries")
+        return registry
+
+    async def _within(self, registry: Registry, answer: Awaitable[T], what: str) -> T:
+        """An answer within the deadline that the settings give it."""
+        seconds = self._settings.deadline_seconds
         try:
-            async with asyncio.timeout(self._settings.deadline_seconds):
-                return await self._config(registry, reference)
+            async with asyncio.timeout(seconds):
+                return await answer
         except TimeoutError as error:
-            seconds = self._settings.deadline_seconds
-            raise RegistryError(f"{registry.name} did not describe the image within {seconds:g} s") from error
+            raise RegistryError(f"{registry.name} did not {what} within {seconds:g} s") from error
 
     async def _config(self, registry: Registry, reference: ImageReference) -> Mapping[str, Any]:
         base, wanted = f"{registry.origin}/v2/{reference.repository}", reference.digest or reference.effective_tag

@@ -1,0 +1,43 @@
+"""Commands for a person who agrees, where the program may not do it itself: exact, with what each means, or none.
+
+A command is told only where the state of the cluster fixes every value in it. Names come from objects that strangers
+may have written: what is no name of Kubernetes is put into no command, and every word is quoted for the shell. What
+loosens a rule that was set to say no (pod security, a webhook) is never worded, however clearly it is in the way:
+somebody who is woken at night would run it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_LABEL = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+
+
+def is_name(text: object) -> bool:
+    """Whether it can be the name of an object (a DNS subdomain)."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
+def is_label(text: object) -> bool:
+    """Whether it can be the key of a label or a taint, or a value of one that is not empty."""
+    return isinstance(text, str) and _LABEL.fullmatch(text) is not None
+
+
+def by_hand(meaning: str, *words: str, namespace: str = "") -> tuple[str, ...]:
+    """What it means, as a comment that may be copied along, and the kubectl command. ``words`` follow ``kubectl``."""
+    where = ("-n", namespace) if namespace else ()
+    return (f"# {' '.join(meaning.split())}", shlex.join(("kubectl", *where, *words)))
+
+
+def body(content: object) -> str:
+    """A patch as one word of a command."""
+    return json.dumps(content, separators=(",", ":"))
+
+
+def all_names(texts: Iterable[object]) -> bool:
+    """Whether each can be the name of an object."""
+    return all(is_name(text) for text in texts)

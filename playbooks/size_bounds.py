@@ -1,0 +1,97 @@
+"""How much memory or disk a container may have: what LimitRanges and quotas of its namespace allow, and its nodes have.
+
+Rules: plugin/pkg/admission/limitranger (``max`` of type Container), pkg/quota/v1/evaluator/core (``limits.memory`` is
+counted over all pods of the namespace), pkg/scheduler (a pod fits on a node or on none). Memory that was asked for
+leads the scheduler to the node that has it. What a pod may write is a promise of no node, so that it has to be kept by
+the smallest of those that may get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from incidents.evidence import Evidence
+from incidents.objects import Manifest
+from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
+
+MEMORY, DISK = "memory", "ephemeral-storage"
+
+
+class Bound(msgspec.Struct, frozen=True, order=True):
+    """So many bytes, and which rule says so."""
+
+    size: int
+    rule: str
+
+
+def most_memory(evidence: Evidence, present: int) -> Bound | None:
+    """The tightest bound on the limit of a container that has ``present`` bytes; None where nothing is known of one."""
+    bounds = (*_of_ranges(evidence, MEMORY), *_of_quotas(evidence, MEMORY, present), *_of_nodes(evidence))
+    return min(bounds, default=None)
+
+
+def most_written(evidence: Evidence, present: int) -> Bound | None:
+    """The same for what a container may write to its node's disk."""
+    bounds = (*_of_ranges(evidence, DISK), *_of_quotas(evidence, DISK, present), *_of_smallest_node(evidence))
+    return min(bounds, default=None)
+
+
+def most_held(evidence: Evidence) -> Bound | None:
+    """The same for a volume on the node's disk. It counts as written by the containers."""
+    limits = [_bytes(((one.get("resources") or {}).get("limits") or {}).get(DISK)) for one in evidence.containers]
+    total = sum(size for size in limits if size is not None)
+    of_all = [Bound(total, f"its containers may write {format_bytes(total)} in all")] if total else []
+    return min((*of_all, *_of_smallest_node(evidence)), default=None)
+
+
+def _of_ranges(evidence: Evidence, what: str) -> Iterator[Bound]:
+    for one in evidence.listed("LimitRange") or ():
+        for item in one.get("spec", {}).get("limits") or ():
+            size = _bytes((item.get("max") or {}).get(what))
+            if item.get("type") == "Container" and size is not None:
+                name = one["metadata"]["name"]
+                yield Bound(size, f"LimitRange {name} allows a maximum of {format_bytes(size)} of {what}")
+
+
+def _of_quotas(evidence: Evidence, what: str, present: int) -> Iterator[Bound]:
+    """What is left of a quota, and what the container gives back: its pod is replaced by another."""
+    key = f"limits.{what}"
+    for one in evidence.listed("ResourceQuota") or ():
+        hard, used = ((one.get("status") or {}).get(part) or {} for part in ("hard", "used"))
+        most, taken = _bytes(hard.get(key)), _bytes(used.get(key, "0"))
+        if most is not None and taken is not None and not (one.get("spec") or {}).get("scopes"):
+            left = max(0, most - taken) + present
+            yield Bound(left, f"ResourceQuota {one['metadata']['name']} leaves {format_bytes(left)} of {what} for it")
+
+
+def _of_nodes(evidence: Evidence) -> Iterator[Bound]:
+    sizes = [size for node in _open_nodes(evidence) if (size := _allocatable(node, MEMORY)) is not None]
+    if sizes:
+        yield Bound(max(sizes), f"no node has more than {format_bytes(max(sizes))} of memory")
+
+
+def _of_smallest_node(evidence: Evidence) -> Iterator[Bound]:
+    wanted = evidence.pod_spec.get("nodeSelector") or {}
+    may_get_it = [
+        node for node in _open_nodes(evidence) if wanted.items() <= (node["metadata"].get("labels") or {}).items()
+    ]
+    sizes = [size for node in may_get_it if (size := _allocatable(node, DISK)) is not None]
+    if sizes:
+        yield Bound(min(sizes), f"a node that it may be placed on has only {format_bytes(min(sizes))} of {DISK}")
+
+
+def _open_nodes(evidence: Evidence) -> Iterator[Manifest]:
+    return (node for node in evidence.listed("Node") or () if not node.get("spec", {}).get("unschedulable"))
+
+
+def _allocatable(node: Manifest, what: str) -> int | None:
+    return _bytes(((node.get("status") or {}).get("allocatable") or {}).get(what))
+
+
+def _bytes(quantity: object) -> int | None:
+    try:
+        return parse_bytes(quantity) if quantity is not None else None
+    except UnreadableQuantity:
+        return None

@@ -1,18 +1,21 @@
 """Which probes fail, what the kubelet says of each, and which of them is the one to look at first.
 
 Words of pkg/kubelet/prober (``Readiness probe failed: ...``), pkg/probe/http, pkg/probe/grpc and net/http. An event may
-be old: a probe that kills its container leads, and what fails for a moment while a program starts does not.
+be old: a probe that kills its container leads, and what fails for a moment while a program starts does not. A liveness
+probe that went on failing would have had its container killed, so that one which did not has passed since.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from incidents.evidence import Evidence
+from incidents.pod_health import timestamp
 from incidents.symptoms import Symptom
 from playbooks.last_words import killed_by_probe
 from playbooks.listening import handler, number_of, only_inside
@@ -70,9 +73,20 @@ def failures(evidence: Evidence) -> list[Failure]:
     found = []
     for probe in _KILLING if killed else _WAITING:
         with_it = [one for one in _all(evidence) if one.get(probe)]
-        if probe in said and len(with_it) == 1 and not _ends_by_itself(evidence, str(with_it[0].get("name"))):
-            found.append(Failure(container=with_it[0], probe=probe, said=said[probe]))
+        if probe not in said or len(with_it) != 1 or _ends_by_itself(evidence, str(with_it[0].get("name"))):
+            continue
+        if killed or probe != "livenessProbe" or not _has_passed(evidence, with_it[0][probe], said[probe]):
+            found.append(Failure(container=with_it[0], probe=probe, said=said[probe].why))
     return found
+
+
+def _has_passed(evidence: Evidence, probe: dict[str, Any], said: _Said) -> bool:
+    """Whether a probe that kills has been silent for longer than it bears failing."""
+    if said.last_seen is None:
+        return False
+    bears = int(probe.get("failureThreshold") or 3) * int(probe.get("periodSeconds") or 10)
+    silent = (evidence.taken_at - said.last_seen).total_seconds() * evidence.speed
+    return silent > bears + int(probe.get("timeoutSeconds") or 1)
 
 
 def cause_of(evidence: Evidence, failure: Failure) -> str:
@@ -91,12 +105,20 @@ def cause_of(evidence: Evidence, failure: Failure) -> str:
     return cause
 
 
-def _words(evidence: Evidence) -> Iterator[tuple[str, str]]:
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kubelet said last of a probe, and when."""
+
+    why: str
+    last_seen: datetime | None
+
+
+def _words(evidence: Evidence) -> Iterator[tuple[str, _Said]]:
     pods = {f"Pod/{pod['metadata']['name']}" for pod in evidence.snapshot.current_pods}
     for line in evidence.events:
         match = _SAID.match(line.message) if line.reason == "Unhealthy" and line.about in pods else None
         if match:
-            yield f"{match['which'].lower()}Probe", match["why"].strip()[:_LONGEST]
+            why = match["why"].strip()[:_LONGEST]
+            yield f"{match['which'].lower()}Probe", _Said(why=why, last_seen=timestamp(line.last_seen))
 
 
 def _all(evidence: Evidence) -> tuple[dict[str, Any], ...]:

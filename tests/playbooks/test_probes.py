@@ -17,6 +17,7 @@ from tests.builders import (
     pod,
     replica_set,
     snapshot,
+    stamp,
     template,
     waiting,
 )
@@ -148,6 +149,17 @@ def test_a_path_that_is_not_there_becomes_the_one_that_a_sibling_asks() -> None:
     said = "Readiness probe failed: HTTP probe failed with statuscode: 404"
     edit = certain(failing(said, readinessProbe=get(8080), livenessProbe=live, services=[]))
     assert (edit.path, edit.value) == (f"{WEB}/readinessProbe/httpGet/path", "/healthz")
+
+
+@pytest.mark.parametrize(("ago", "answers"), [(120, True), (20, False)])
+def test_a_liveness_probe_that_failed_and_did_not_kill_has_passed_since(ago: float, answers: bool) -> None:
+    live = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10}
+    said = "Readiness probe failed: HTTP probe failed with statuscode: 404"
+    taken = failing(said, readinessProbe=get(8080), livenessProbe=live, services=[])
+    words = "Liveness probe failed: dial tcp 10.0.0.7:8080: connect: connection refused"
+    at_its_start = msgspec.structs.replace(taken.events[0], message=words, last_seen=stamp(ago))
+    taken = msgspec.structs.replace(taken, events=(at_its_start, *taken.events))
+    assert isinstance(consider(taken, ()), Opinion) == answers
 
 
 @pytest.mark.parametrize("live", [{}, {"livenessProbe": {"httpGet": {"path": "/healthz", "port": 9090}}}])

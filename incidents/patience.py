@@ -49,8 +49,13 @@ WAITS: Mapping[Symptom, Wait] = {
 
 
 def wait_for(symptoms: Iterable[Symptom]) -> Wait:
-    """The shortest patience with any of the symptoms: what will not pass is not kept back by what may."""
-    return min((WAITS.get(symptom, ONE) for symptom in symptoms), key=lambda wait: wait.periods, default=ONE)
+    """The shortest patience with any of the symptoms: what will not pass is not kept back by what may.
+
+    That a rollout is late for it says nothing of whether it passes.
+    """
+    found = frozenset(symptoms)
+    telling = (found - {Symptom.ROLLOUT_STUCK}) or found
+    return min((WAITS.get(symptom, ONE) for symptom in telling), key=lambda wait: wait.periods, default=ONE)
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):

@@ -176,9 +176,10 @@ def steady(snapshot: Snapshot, now: datetime, speed: float = 1.0) -> int:
 
 
 def is_steady(pod: Manifest, now: datetime, speed: float = 1.0) -> bool:
-    """Whether a pod is Ready and has not failed lately.
+    """Whether a pod is Ready and no container of it has failed or been started again lately.
 
-    A container that is killed again and again is Ready in between, and that speaks for nothing.
+    A container that is killed again and again is Ready in between, and that speaks for nothing: with whatever code it
+    ends, for a program that is killed by a probe may know how to.
     """
     return is_ready(pod) and not _failed_lately(pod, now, speed)
 
@@ -188,9 +189,9 @@ def _failed_lately(pod: Manifest, now: datetime, speed: float) -> bool:
         return True
     statuses = [container for container in container_statuses(pod) if not _came_to_its_end(container)]
     ends = [(container.get("lastState") or {}).get("terminated") or {} for container in statuses]
-    failures = [timestamp(end.get("finishedAt")) for end in ends if end.get("exitCode")]
+    moments = [timestamp(end.get("finishedAt")) for end in ends]
     memory = timedelta(seconds=RESTART_MEMORY_SECONDS / speed)
-    return any(moment is not None and now - moment <= memory for moment in failures)
+    return any(moment is not None and now - moment <= memory for moment in moments)
 
 
 def may_have_log(pod: Manifest, container: str, *, previous: bool) -> bool:

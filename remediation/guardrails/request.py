@@ -53,8 +53,13 @@ def manager(view: View) -> Iterator[Ruling]:
 
 
 def terminating(view: View) -> Iterator[Ruling]:
-    """What is being deleted is left alone."""
-    if view.live["metadata"].get("deletionTimestamp"):
+    """What is being deleted is left alone; what another incident is making anew just now is waited for."""
+    if not view.live["metadata"].get("deletionTimestamp"):
+        return
+    uid = view.live["metadata"]["uid"]
+    if any(change.between and change.concerns(uid) for change in view.recent):
+        yield Ruling("terminating", Answer.DEFER, "another incident is making it anew")
+    else:
         yield Ruling("terminating", Answer.REFUSE, "the object is being deleted")
 
 

@@ -256,6 +256,7 @@ def test_a_detail_is_bounded_and_clean() -> None:
     [
         (running(), 1),
         (running(restarts=1, last=OOM), 0),
+        (running(restarts=1, last=ended("Completed", 0)), 0),
         (running(restarts=3, last=OOM), 0),
         (running(restarts=3, last=ended(seconds_ago=SIX_HUNDRED_AND_ONE)), 1),
     ],

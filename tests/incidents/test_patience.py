@@ -54,6 +54,11 @@ def test_what_will_not_pass_is_not_kept_back_by_what_may() -> None:
     assert after(TEN, failing(Symptom.UNSCHEDULABLE, Symptom.JOB_FAILED)) == 10
 
 
+def test_that_a_rollout_is_late_for_it_makes_nobody_less_patient_with_what_may_pass() -> None:
+    assert after(TEN, failing(Symptom.UNSCHEDULABLE, Symptom.ROLLOUT_STUCK)) == 300
+    assert after(TEN, failing(Symptom.CRASH_LOOP, Symptom.ROLLOUT_STUCK)) == 30
+
+
 def test_a_rollout_that_is_only_late_is_looked_at_again_before_a_person_is_told() -> None:
     late = failing(Symptom.ROLLOUT_STUCK)
     assert after(TEN, late) == 10

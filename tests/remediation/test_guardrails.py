@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, ChangeState, InverseKind, LeafChange
+from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, Anew, ChangeState, InverseKind, LeafChange
 from incidents.objects import ChangeId
 from incidents.patch import leaf_diff
 from incidents.policy import Answer, Bounds, Mode, Policy, Verdict
@@ -156,6 +156,17 @@ def test_what_is_being_deleted_is_left_alone() -> None:
     going = live()
     going["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
     assert rules(before_dry_run(view(live=going))) == {"terminating"}
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"), [(ChangeState.SENT, Answer.DEFER), (ChangeState.ABANDONED, Answer.REFUSE)]
+)
+def test_what_another_incident_is_making_anew_is_waited_for(state: ChangeState, answer: Answer) -> None:
+    going = live()
+    going["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
+    other = change(incident="another", state=state, anew=Anew(before=going, after=going))
+    verdict = before_dry_run(view(live=going, recent=(other,)))
+    assert [one.answer for one in verdict.rulings if one.rule == "terminating"] == [answer]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from evidence.snapshots import signalled
 from graph.state import State, opening, said
 from incidents.changes import Change, ChangeState
 from incidents.codec import to_json
-from incidents.decisions import rounds_allowed
+from incidents.decisions import rounds_allowed, undone_lately
 from incidents.evidence import Evidence
 from incidents.health import State as HealthState
 from incidents.incident import Incident, Outcome, Round, Status
@@ -263,6 +263,9 @@ class Observe:
             incident.id, len(rounds) + 1, evidence, detail={"health": health, "says": text}
         )
         ended = Outcome.RESOLVED if verified else Outcome.SUPPRESSED  # a crash came before that was written down
+        changes, decisions = await self._store.changes(incident.id), await self._store.decisions(incident.id)
+        if not verified and undone_lately(changes, decisions):
+            ended = Outcome.ROLLED_BACK  # being well for now, after what was tried was taken back, heals nothing
         outcome = {"outcome": ended.value, "summary": text}
         message = opening(text) if first else said("Observe", text)
         return {**_view(incident, rounds, evidence), "outcome": outcome, "messages": [message]}

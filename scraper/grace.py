@@ -6,7 +6,6 @@ only the end of it: what has been starting over and over for too long is worked 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -16,7 +15,8 @@ from evidence.effects import explained_by
 from evidence.readings import Readings
 from evidence.snapshots import read_incident
 from incidents.causes import with_effects
-from incidents.changes import Change, ChangeState
+from incidents.changes import ChangeState
+from incidents.decisions import undone_lately
 from incidents.health import Health, State, assess
 from incidents.incident import Incident, Outcome, Status
 from incidents.patience import Patience
@@ -84,18 +84,21 @@ class Grace:
             return Advice.WORK
         if self._well.seconds(incident, snapshot) < self._grace_seconds:
             return Advice.WAIT
-        await self._healed(incident, snapshot, health, changes)
+        verified = any(change.state is ChangeState.VERIFIED for change in changes)
+        if not verified and undone_lately(changes, await self._store.decisions(incident.id)):
+            return Advice.WORK  # the end of that work was interrupted: a person is still to be told
+        await self._healed(incident, snapshot, health, verified=verified)
         return Advice.CLOSED
 
     async def explained(self, incident: Incident) -> bool:
         """Whether what a run has found out names a cause that is worked on by itself. Raises ClusterError."""
         return await self._tracing.blamed(incident)
 
-    async def _healed(self, incident: Incident, snapshot: Snapshot, health: Health, changes: Sequence[Change]) -> None:
+    async def _healed(self, incident: Incident, snapshot: Snapshot, health: Health, *, verified: bool) -> None:
         if incident.subject.is_workload:
             await self._store.record_good(incident.subject, template_digest(pod_template(snapshot.workload)))
         count = f"{health.ready} of {health.desired} ready"
-        if any(change.state is ChangeState.VERIFIED for change in changes):  # a crash came before that was written down
+        if verified:  # a crash came before that was written down
             await self._close(incident, f"repaired: {count}", Outcome.RESOLVED)
         else:
             await self._close(incident, f"healed by itself: {count}")

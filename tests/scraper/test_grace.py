@@ -4,12 +4,14 @@ import msgspec
 
 from app.composition import App
 from graph.observe import spoken_signal
+from incidents.changes import ChangeState
 from incidents.incident import Incident, Outcome, Status
 from incidents.objects import ClusterId, Uid
 from incidents.snapshot import pod_template, template_digest
 from incidents.subjects import Subject
 from simulator.resources import EVENTS
 from simulator.scenario import apply_break, check
+from tests.builders import change
 from tests.world import Told, World, incidents_of
 
 
@@ -70,6 +72,22 @@ async def test_a_forged_event_about_a_healthy_workload_is_suppressed_without_a_w
     assert world.writes() == []
     assert told.notices == []
     assert (await world.deployment("web", "shop"))["metadata"]["generation"] == web["metadata"]["generation"]
+
+
+async def test_what_is_well_after_a_change_to_it_was_taken_back_is_told_and_has_not_healed(world: World) -> None:
+    await world.namespace()
+    made = await world.deploy("nginx:1.27")
+    await world.available("web", "shop")
+    told = Told()
+    async with world.daemon(told=told, grace_seconds=60) as app:
+        await world.warn(made, reason="Failed", message='Failed to pull image "nginx:1.27": not found')
+        (incident,) = await world.eventually(lambda: incidents_of(app.store, "shop"), "no incident was opened")
+        undone = change(incident=incident.id, state=ChangeState.UNDONE, ended_at=incident.opened_at)
+        await app.store.save_change(undone)  # and the disk was full when that was to be said
+        ended = await world.ended(app.store, "shop")
+        assert (ended.status, ended.outcome) == (Status.HANDED_OVER, Outcome.ROLLED_BACK)
+    assert len(told.notices) == 1
+    assert world.writes() == []
 
 
 async def test_secrets_in_an_events_words_are_masked_before_they_are_kept(world: World) -> None:

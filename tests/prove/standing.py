@@ -76,9 +76,9 @@ def _standings(dump: Dump, scenario: Scenario, *, now: datetime, speed: float) -
 
 
 def _health(snapshot: Snapshot, scenario: Scenario, *, now: datetime, speed: float) -> Health:
-    """How a workload is. Of one that was mended and is ready, the crashes before that are forgotten."""
+    """How a workload is. Of one that has to be well in the end and is ready, the crashes before that are forgotten."""
     health = assess(snapshot, now, speed)
-    if scenario.expected["outcome"] == Outcome.RESOLVED and health.ready >= health.desired > 0:
+    if scenario.expected["outcome"] in (Outcome.RESOLVED, _LEFT_ALONE) and health.ready >= health.desired > 0:
         return assess(snapshot, now + timedelta(seconds=RESTART_MEMORY_SECONDS / speed), speed)
     return health
 

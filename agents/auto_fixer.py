@@ -6,15 +6,18 @@ proposal like any other, or silence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import structlog
 
 from agents.standing import Standing, Turn
 from agents.thinking import Thinking
 from incidents.changes import Change, ChangeState
-from incidents.decisions import Request, rounds_allowed, taken_back, turned_down, undone_lately
+from incidents.decisions import Decision, Request, rounds_allowed, taken_back, turned_down, undone_lately
 from incidents.evidence import Evidence
 from incidents.incident import Outcome, Result, Round
+from incidents.objects import IncidentId
 from incidents.policy import Answer, Mode
 from incidents.proposals import Proposal
 from remediation import Attempt, Remediation
@@ -86,9 +89,12 @@ class AutoFixer:
         return None
 
     async def _try(self, standing: Standing, current: Round, proposal: Proposal, evidence: Evidence) -> Turn:
-        if because := await self._turned_down(standing, current.number):
+        incident = standing.incident.id
+        changes, decisions = await self._store.changes(incident), await self._store.decisions(incident)
+        if because := await self._turned_down(incident, changes, decisions, current.number):
             return await self._settle(standing, because)
-        if await self._was_ending(standing):
+        if any(_helped(standing, change) for change in undone_lately(changes, decisions)):
+            # Only the end of the work takes back what has helped, and was interrupted then.
             return await self._settle(standing, "what had helped was not enough", nothing=Outcome.ROLLED_BACK)
         stuck = await self._make_way(standing, proposal)
         if stuck is not None:
@@ -116,11 +122,11 @@ class AutoFixer:
                 return Turn(text=f"{change.target} is as it was before change {change.id}", again=True)
         return None
 
-    async def _turned_down(self, standing: Standing, number: int) -> str:
+    async def _turned_down(
+        self, incident: IncidentId, changes: Sequence[Change], decisions: Sequence[Decision], number: int
+    ) -> str:
         """Why a person does not want this round, if one has said so since the last `retry`."""
-        incident = standing.incident.id
-        decisions = await self._store.decisions(incident)
-        if undone := taken_back(await self._store.changes(incident), decisions):
+        if undone := taken_back(changes, decisions):
             return f"{undone.undone_by} has undone change {undone.id}"
         return turned_down(await self._store.requests_of(incident), decisions, number)
 
@@ -183,12 +189,6 @@ class AutoFixer:
         """Whether a change of this work has not ended yet; one that was kept has."""
         changes = await self._store.changes(standing.incident.id)
         return any(change.state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.UNDOING) for change in changes)
-
-    async def _was_ending(self, standing: Standing) -> bool:
-        """Whether what had helped has been taken back: only the end of the work does that, and was interrupted then."""
-        incident = standing.incident.id
-        undone = undone_lately(await self._store.changes(incident), await self._store.decisions(incident))
-        return any(_helped(standing, change) for change in undone)
 
     async def _settle(self, standing: Standing, because: str, *, nothing: Outcome = Outcome.ESCALATED) -> Turn:
         """Take back what stands; ``nothing`` is the outcome where nothing does."""

@@ -9,7 +9,6 @@ are never read: their names and keys come from the spec and from what the kubele
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Iterable, Iterator
 from typing import Any
 
@@ -18,7 +17,19 @@ from evidence.collector import LOG_BYTES, LOG_LINES
 from evidence.field_schemas import FieldSchemas
 from evidence.redaction import mask_manifest, mask_text
 from incidents.evidence import Evidence
-from incidents.objects import AUTOSCALER, CLAIM, NODE, POD, QUOTA, REPLICA_SET, SERVICE, STORAGE_CLASS, Kind, Manifest
+from incidents.objects import (
+    AUTOSCALER,
+    CLAIM,
+    NODE,
+    POD,
+    QUOTA,
+    REPLICA_SET,
+    SERVICE,
+    STORAGE_CLASS,
+    Kind,
+    Manifest,
+    is_name,
+)
 from incidents.pointers import ABSENT, PathNotFound, resolve, value_at
 from incidents.signals import clean
 from tools.cluster.errors import ClusterError
@@ -27,7 +38,6 @@ from tools.cluster.reader import Reader
 REQUESTS = 6  # beyond the evidence, for one case
 ANSWER_BYTES = 3_000
 _NAMES = 30  # of a list
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # it becomes part of a path: no slash, no dots alone
 _IN_NAMESPACE = (SERVICE, CLAIM, AUTOSCALER, QUOTA)
 _REFERRED_TO = (NODE, STORAGE_CLASS)
 _HELD = (POD, REPLICA_SET)
@@ -87,7 +97,7 @@ class Inspection:
         held = {item["metadata"]["name"]: item for item in self._held(known)}
         if name in held:
             return _shown(mask_manifest(dict(held[name])))
-        if name and not _NAME.fullmatch(name):
+        if name and not is_name(name):  # it becomes part of a path
             return f"{clean(name, 80)!r} is no name of an object."
         namespace = self._evidence.subject.namespace
         if known in _IN_NAMESPACE and not name:

@@ -25,7 +25,7 @@ from evidence.snapshots import signalled
 from graph.state import State, opening, said
 from incidents.changes import Change, ChangeState
 from incidents.codec import to_json
-from incidents.decisions import rounds_allowed, undone_lately
+from incidents.decisions import outcome_of_well, rounds_allowed
 from incidents.evidence import Evidence
 from incidents.health import State as HealthState
 from incidents.incident import Incident, Outcome, Round, Status
@@ -165,8 +165,8 @@ class Observe:
         if evidence.health.state is not HealthState.FAILING and not stands and not self._drags_on(incident, evidence):
             if evidence.health.state is HealthState.STARTING and _put_back(changes):
                 return self._starts_anew(incident, evidence, rounds)
-            verified = any(change.state is ChangeState.VERIFIED for change in changes)
-            return await self._not_failing(incident, evidence, rounds, first=first, verified=verified)
+            ended = outcome_of_well(changes, decisions)
+            return await self._not_failing(incident, evidence, rounds, first=first, ended=ended)
         number = len(rounds) + (0 if rounds and not rounds[-1].tried else 1)
         if _unverified(rounds):
             answer: Silent | Opinion = Silent("what was changed has not been verified yet")
@@ -255,17 +255,13 @@ class Observe:
         return (Silent("the playbooks keep asking for more") if isinstance(answer, Needs) else answer), evidence
 
     async def _not_failing(
-        self, incident: Incident, evidence: Evidence, rounds: list[Round], *, first: bool, verified: bool
+        self, incident: Incident, evidence: Evidence, rounds: list[Round], *, first: bool, ended: Outcome
     ) -> dict[str, Any]:
         health = evidence.health
         text = f"{incident.subject} is {health.state}: {health.ready} of {health.desired} ready, nothing fails"
         await self._store.save_observation(
             incident.id, len(rounds) + 1, evidence, detail={"health": health, "says": text}
         )
-        ended = Outcome.RESOLVED if verified else Outcome.SUPPRESSED  # a crash came before that was written down
-        changes, decisions = await self._store.changes(incident.id), await self._store.decisions(incident.id)
-        if not verified and undone_lately(changes, decisions):
-            ended = Outcome.ROLLED_BACK  # being well for now, after what was tried was taken back, heals nothing
         outcome = {"outcome": ended.value, "summary": text}
         message = opening(text) if first else said("Observe", text)
         return {**_view(incident, rounds, evidence), "outcome": outcome, "messages": [message]}

@@ -13,6 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from incidents.changes import Change, ChangeState, LeafChange
+from incidents.incident import Outcome
 from incidents.objects import ChangeId, IncidentId
 from incidents.policy import Verdict
 from incidents.proposals import Proposal
@@ -106,6 +107,16 @@ def undone_lately(changes: Sequence[Change], decisions: Sequence[Decision]) -> l
     retried = _last_retry(decisions)
     undone = [one for one in changes if one.state is ChangeState.UNDONE and one.ended_at is not None]
     return [one for one in undone if retried is None or (one.ended_at and one.ended_at > retried)]
+
+
+def outcome_of_well(changes: Sequence[Change], decisions: Sequence[Decision]) -> Outcome:
+    """How the work on a subject ends that is well, where a crash came before that was written down.
+
+    Being well for now, after what was tried was taken back, heals nothing: a person is still to be told.
+    """
+    if any(change.state is ChangeState.VERIFIED for change in changes):
+        return Outcome.RESOLVED
+    return Outcome.ROLLED_BACK if undone_lately(changes, decisions) else Outcome.SUPPRESSED
 
 
 def _last_retry(decisions: Sequence[Decision]) -> datetime | None:

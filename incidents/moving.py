@@ -7,28 +7,32 @@ critical: pkg/apis/scheduling (SystemCriticalPriority), of what is no pod of the
 from __future__ import annotations
 
 from incidents.objects import REPLICA_SET, STATEFUL_SET, Manifest, Uid, controller_of
-from incidents.snapshot import is_ready
+from incidents.snapshot import is_over, is_ready
 
 MOST = 10  # pods that one change may ask to leave
 CRITICAL = 2_000_000_000  # the least priority of what the cluster itself cannot be without
-_MADE_ANEW = {kind.kind: kind for kind in (REPLICA_SET, STATEFUL_SET)}
-_MIRROR = "kubernetes.io/config.mirror"
-_OVER = ("Succeeded", "Failed")
+MADE_ANEW = {kind.kind: kind for kind in (REPLICA_SET, STATEFUL_SET)}  # controllers whose pods somebody else replaces
+MIRROR = "kubernetes.io/config.mirror"  # a static pod's; the kubelet makes it from a file
 
 
 def stays(pod: Manifest) -> str:
     """Why a pod is not asked to leave its node; empty where it may be."""
     metadata, spec = pod["metadata"], pod.get("spec", {})
     owner = controller_of(pod)
-    if metadata.get("deletionTimestamp") or pod.get("status", {}).get("phase") in _OVER:
+    if metadata.get("deletionTimestamp") or is_over(pod):
         return "it is over"
-    if owner is None or owner.get("kind") not in _MADE_ANEW or _MIRROR in (metadata.get("annotations") or {}):
+    if owner is None or owner.get("kind") not in MADE_ANEW or MIRROR in (metadata.get("annotations") or {}):
         return "nothing makes it anew elsewhere"
-    if int(spec.get("priority") or 0) >= CRITICAL or str(metadata.get("namespace", "")).startswith("kube-"):
+    if priority_of(pod) >= CRITICAL or str(metadata.get("namespace", "")).startswith("kube-"):
         return "the cluster needs it"
     if any(volume.get("emptyDir") is not None for volume in spec.get("volumes") or ()):
         return "it keeps data on the node"
     return ""
+
+
+def priority_of(pod: Manifest) -> int:
+    """The priority that admission has given a pod."""
+    return int(pod.get("spec", {}).get("priority") or 0)
 
 
 def owner_uid(pod: Manifest) -> Uid:

@@ -6,6 +6,7 @@ know, and one odd object would fail a whole list.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NewType
 
@@ -141,6 +142,14 @@ LISTED: Mapping[str, Kind] = {
         CRON_JOB,
     )
 }
+
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def is_name(text: object) -> bool:
+    """Whether it can be the name of an object (an RFC 1123 subdomain): no slash, no dots alone."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):

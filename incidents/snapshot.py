@@ -56,8 +56,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(
             pod
             for pod in self.pods
-            if not pod["metadata"].get("deletionTimestamp")
-            and not (pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and self.workload["kind"] != "Pod")
+            if not pod["metadata"].get("deletionTimestamp") and not (is_over(pod) and self.workload["kind"] != "Pod")
         )
 
     @property
@@ -110,6 +109,11 @@ def is_ready(pod: Manifest) -> bool:
     """Whether the pod's Ready condition is True."""
     conditions = pod.get("status", {}).get("conditions") or ()
     return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
+
+
+def is_over(pod: Manifest) -> bool:
+    """Whether the pod has ended for good, well or not."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
 def observed(workload: Manifest) -> bool:

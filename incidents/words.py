@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from incidents.objects import WORKLOADS, Kind
+from incidents.objects import WORKLOADS, Kind, is_name
 from incidents.signals import clean
 
 EXAMPLE = "deployment: nginx, namespace: default, event: Back-off pulling image 'nginx:latess'"
@@ -22,7 +22,6 @@ _JSON_EXAMPLE = 'Write for example: {"deployment": "nginx", "namespace": "defaul
 _LONGEST_JSON = 100_000
 _KINDS = {kind.lower(): kind for kind in WORKLOADS}
 _FIELD = re.compile(rf"\b(?P<key>{'|'.join(_KINDS)}|namespace|event)\s*[:=/]\s*", re.IGNORECASE)
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 class UnclearWords(ValueError):
@@ -97,6 +96,6 @@ def _in_words(text: str) -> PlainWords:
 
 
 def _checked(key: str, value: str) -> str:
-    if not _NAME.fullmatch(value):
+    if not is_name(value):
         raise UnclearWords(f"{key}: {value[:80]!r} is not a name Kubernetes allows. Write for example: {EXAMPLE}")
     return value

@@ -18,7 +18,7 @@ from incidents.evidence import EventLine, Evidence
 from incidents.object_health import claims_of, node_ready
 from incidents.objects import CLAIM, DEPLOYMENT, NODE, POD, Manifest, reference
 from incidents.proposals import Diagnosis, Needs, Opinion, Risk, SetField, Silent
-from incidents.snapshot import is_ready
+from incidents.snapshot import is_over, is_ready
 from incidents.symptoms import Symptom
 from playbooks.confidence import SUGGESTED
 from playbooks.edits import named, opinion, wanting
@@ -80,7 +80,7 @@ def _holders(evidence: Evidence, pod: Manifest, claim: Manifest) -> list[Manifes
         for other in evidence.listed(POD.kind) or ()
         if name in claims_of(other)
         and other.get("spec", {}).get("nodeName") not in (None, "", place)
-        and other.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        and not is_over(other)
     ]
 
 

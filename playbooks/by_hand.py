@@ -13,13 +13,9 @@ import re
 import shlex
 from collections.abc import Iterable
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+from incidents.objects import is_name
+
 _LABEL = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-
-
-def is_name(text: object) -> bool:
-    """Whether it can be the name of an object (a DNS subdomain)."""
-    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 def is_label(text: object) -> bool:
@@ -29,8 +25,13 @@ def is_label(text: object) -> bool:
 
 def by_hand(meaning: str, *words: str, namespace: str = "") -> tuple[str, ...]:
     """What it means, as a comment that may be copied along, and the kubectl command. ``words`` follow ``kubectl``."""
+    return f"# {' '.join(meaning.split())}", kubectl(*words, namespace=namespace)
+
+
+def kubectl(*words: str, namespace: str = "") -> str:
+    """A kubectl command, every word of it quoted for the shell."""
     where = ("-n", namespace) if namespace else ()
-    return (f"# {' '.join(meaning.split())}", shlex.join(("kubectl", *where, *words)))
+    return shlex.join(("kubectl", *where, *words))
 
 
 def body(content: object) -> str:

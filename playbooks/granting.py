@@ -7,12 +7,12 @@ here that reads secrets, gets into containers or leads to other rights, whatever
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from playbooks.by_hand import body, kubectl
 
 VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
 _LEADS_ON = frozenset(
@@ -60,14 +60,14 @@ def grant(refusal: Refusal, role: Mapping[str, Any] | None = None, *, missing_ro
     name = f"{refusal.account}-{refusal.verb}-{refusal.resource.replace('/', '-')}"
     subject = f"{refusal.namespace}:{refusal.account}"
     bound = ("create", "rolebinding", name, f"--role={name}", f"--serviceaccount={subject}")
-    return (_role_made(refusal, name), _kubectl(refusal, bound))
+    return (_role_made(refusal, name), kubectl(*bound, namespace=refusal.namespace))
 
 
 def _rule_added(refusal: Refusal, role: Mapping[str, Any]) -> str:
     rule = {"apiGroups": [refusal.group], "resources": [refusal.resource], "verbs": [refusal.verb]}
     add = {"op": "add", "path": "/rules/-", "value": rule} if role.get("rules") else _first(rule)
-    body = json.dumps([add], separators=(",", ":"))
-    return _kubectl(refusal, ("patch", "role", str(role["metadata"]["name"]), "--type=json", "-p", body))
+    words = ("patch", "role", str(role["metadata"]["name"]), "--type=json", "-p", body([add]))
+    return kubectl(*words, namespace=refusal.namespace)
 
 
 def _first(rule: dict[str, list[str]]) -> dict[str, object]:
@@ -77,8 +77,5 @@ def _first(rule: dict[str, list[str]]) -> dict[str, object]:
 def _role_made(refusal: Refusal, name: str) -> str:
     resource, _, part = refusal.resource.partition("/")
     whole = resource + (f".{refusal.group}" if refusal.group else "") + (f"/{part}" if part else "")
-    return _kubectl(refusal, ("create", "role", name, f"--verb={refusal.verb}", f"--resource={whole}"))
-
-
-def _kubectl(refusal: Refusal, words: Sequence[str]) -> str:
-    return shlex.join(("kubectl", "-n", refusal.namespace, *words))
+    words = ("create", "role", name, f"--verb={refusal.verb}", f"--resource={whole}")
+    return kubectl(*words, namespace=refusal.namespace)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from incidents.evidence import Evidence
 from incidents.health import Finding
+from incidents.objects import is_name
 from incidents.ordering import goes_in_order
 from incidents.proposals import Diagnosis, Opinion, SetField, Silent
-from playbooks.by_hand import by_hand, is_name
+from playbooks.by_hand import by_hand
 from playbooks.confidence import SUGGESTED
 from playbooks.edits import opinion
 

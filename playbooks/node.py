@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from incidents.evidence import Evidence
 from incidents.health import Finding
 from incidents.incident import Round
-from incidents.moving import MOST, owner_uid, stays
+from incidents.moving import MOST, owner_uid, priority_of, stays
 from incidents.object_health import node_ready
 from incidents.objects import NODE, POD, Manifest, reference
 from incidents.proposals import Diagnosis, Drain, Needs, Opinion, Risk, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks.confidence import SUGGESTED
 from playbooks.edits import named, opinion, wanting
-from playbooks.placement import REQUIRED, labels_of
+from playbooks.placement import REQUIRED, selected
 
 FAMILY = "node"
 SYMPTOMS = (Symptom.NODE_NOT_READY, Symptom.NODE_PRESSURE, Symptom.NOT_READY, Symptom.ROLLOUT_STUCK)
@@ -90,19 +90,18 @@ def _leaving(evidence: Evidence, others: Sequence[Manifest]) -> Sequence[Manifes
     here = evidence.subject.name
     pods = [pod for pod in evidence.listed(POD.kind) or () if pod.get("spec", {}).get("nodeName") == here]
     movable = [pod for pod in pods if not stays(pod) and any(_may_stand_on(node, pod) for node in others)]
-    movable.sort(key=lambda pod: (int(pod["spec"].get("priority") or 0), pod["metadata"]["name"]))
+    movable.sort(key=lambda pod: (priority_of(pod), pod["metadata"]["name"]))
     return movable[:MOST]
 
 
 def _may_stand_on(node: Manifest, pod: Manifest) -> bool:
     """Whether a node has the labels that a pod asks for; what asks in another way is left where it is."""
     spec = pod["spec"]
-    wanted = (spec.get("nodeSelector") or {}).items()
-    return not (spec.get("affinity") or {}).get("nodeAffinity", {}).get(REQUIRED) and wanted <= labels_of(node).items()
+    return not (spec.get("affinity") or {}).get("nodeAffinity", {}).get(REQUIRED) and selected(node, spec)
 
 
 def _drain(cordon: SetField, leaving: Sequence[Manifest]) -> Drain:
-    pods = tuple(reference({**pod, "apiVersion": POD.api_version, "kind": POD.kind}) for pod in leaving)
+    pods = tuple(map(reference, leaving))
     return Drain(edits=(cordon,), owners=tuple(sorted({owner_uid(pod) for pod in leaving})), pods=pods)
 
 

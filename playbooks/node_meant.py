@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from incidents.evidence import Evidence
-from incidents.objects import Manifest
+from incidents.objects import Manifest, is_name
 from playbooks.arriving import outside_knowledge
-from playbooks.by_hand import by_hand, is_label, is_name
+from playbooks.by_hand import by_hand, is_label
 from playbooks.placement import REQUIRED, labels_of
 from playbooks.unplaced import Rule, has
 

@@ -24,15 +24,13 @@ from incidents.symptoms import Symptom
 from playbooks.confidence import CERTAIN, ONLY_ONE_FITS
 from playbooks.edits import opinion, wanting
 from playbooks.heap import HeapFlag, heap_flags
-from playbooks.last_good import basis, good_container, never_well
-from playbooks.size_bounds import Bound, most_memory
+from playbooks.last_good import basis
+from playbooks.size_bounds import FURTHEST, STEP, Bound, limit_before, most_memory
 from playbooks.written import evicted
 
 FAMILY = "memory"
 SYMPTOMS = (Symptom.OOM_KILLED, Symptom.EVICTED)
 SUBJECTS = TEMPLATED
-STEP = 2
-FURTHEST = 8  # three steps: a heap that wants more than that is a wish
 LEAST = 4 * 1024**2  # bytes; no program runs in less, and ``512m`` is half a byte
 
 
@@ -101,7 +99,8 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
 
 
 def _mended(evidence: Evidence, killed: Killed) -> Silent | Opinion:
-    if (before := _limit_before(evidence, killed)) is not None:
+    field = f"{killed.at.removeprefix(evidence.pod_path)}/resources/limits/memory"
+    if (before := limit_before(evidence, field, killed.present, killed.most)) is not None:
         why = (f"{basis(evidence.last_good)}, with that limit",) if evidence.last_good else ()
         return _raised(evidence, killed, before, *why)
     flags = [flag for flag in heap_flags(killed.container, killed.at) if flag.needs > killed.present]
@@ -118,20 +117,6 @@ def _mended(evidence: Evidence, killed: Killed) -> Silent | Opinion:
         told = msgspec.structs.replace(killed.told, rests_on=rests_on)
         return Silent("the limit is as high as it may be here", told)
     return _raised(evidence, killed, raised)
-
-
-def _limit_before(evidence: Evidence, killed: Killed) -> int | None:
-    """The higher limit of the last good revision, which the present one has lowered. Raises UnreadableQuantity."""
-    before = good_container(evidence, killed.name) or {}
-    limit = ((before.get("resources") or {}).get("limits") or {}).get("memory")
-    if limit is None or not never_well(evidence):
-        return None
-    try:
-        size = parse_bytes(limit)
-    except UnreadableQuantity:
-        return None
-    within = killed.present < size <= FURTHEST * killed.present and killed.allows(size)
-    return size if within else None
 
 
 def _raised(evidence: Evidence, killed: Killed, size: int, *why: str) -> Opinion:

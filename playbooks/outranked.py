@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 
 from incidents.evidence import Evidence, Want, WantKind
 from incidents.incident import Round
+from incidents.moving import priority_of
 from incidents.objects import POD, Manifest, controller_of
 from incidents.proposals import Diagnosis, Needs, Silent
-from incidents.snapshot import TEMPLATE_HASH
+from incidents.snapshot import TEMPLATE_HASH, is_over
 from incidents.symptoms import Symptom
 from playbooks.edits import wanting
 from playbooks.unplaced import SHORT_OF
@@ -41,9 +42,9 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs:
         return Silent("no pod of it was pushed out")
     if needs := wanting(evidence, POD.kind):
         return needs
-    own = max(_priority(pod) for pod in evidence.snapshot.current_pods) if evidence.snapshot.current_pods else 0
+    own = max(priority_of(pod) for pod in evidence.snapshot.current_pods) if evidence.snapshot.current_pods else 0
     higher = {
-        pod["metadata"]["uid"]: pod for pod in evidence.listed(POD.kind) or () if _priority(pod) > own and _stays(pod)
+        pod["metadata"]["uid"]: pod for pod in evidence.listed(POD.kind) or () if priority_of(pod) > own and _stays(pod)
     }
     by = dict.fromkeys(found["by"] for found in reversed(pushed) if found["by"] in higher)
     if not by:
@@ -65,13 +66,8 @@ def _pushed_out(evidence: Evidence, lines: Sequence[str]) -> Iterator[re.Match[s
             yield found
 
 
-def _priority(pod: Manifest) -> int:
-    return int(pod.get("spec", {}).get("priority") or 0)
-
-
 def _stays(pod: Manifest) -> bool:
-    over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    return not over and not pod["metadata"].get("deletionTimestamp")
+    return not is_over(pod) and not pod["metadata"].get("deletionTimestamp")
 
 
 def _in_words(pod: Manifest) -> str:
@@ -92,7 +88,7 @@ def _owner(pod: Manifest) -> tuple[str, str]:
 
 def _class(pod: Manifest) -> str:
     name = pod.get("spec", {}).get("priorityClassName")
-    return f"PriorityClass {name} ({_priority(pod)})" if name else f"priority {_priority(pod)}"
+    return f"PriorityClass {name} ({priority_of(pod)})" if name else f"priority {priority_of(pod)}"
 
 
 def _own(evidence: Evidence, own: int) -> str:

@@ -31,6 +31,11 @@ def labels_of(manifest: Manifest) -> dict[str, str]:
     return labels
 
 
+def selected(node: Manifest, pod_spec: Manifest) -> bool:
+    """Whether a node has the labels that a pod's ``nodeSelector`` asks for."""
+    return bool((pod_spec.get("nodeSelector") or {}).items() <= labels_of(node).items())
+
+
 def escaped(key: str) -> str:
     """A key as a segment of a path."""
     return key.replace("~", "~0").replace("/", "~1")

@@ -15,8 +15,9 @@ from typing import Any
 from incidents.evidence import Evidence
 from incidents.objects import QUOTA
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
-from incidents.quantities import UnreadableQuantity, format_bytes, format_millis, parse_bytes, parse_millis
+from incidents.quantities import UnreadableQuantity, format_bytes, format_millis
 from incidents.symptoms import Symptom
+from playbooks.amounts import read
 from playbooks.confidence import LIKELY
 from playbooks.edits import named, opinion, wanting
 from playbooks.ranges import has_run
@@ -75,10 +76,9 @@ def into_quota(evidence: Evidence, said: str, family: str) -> Silent | Needs | O
 
 def _share(evidence: Evidence, quota: Mapping[str, Any], what: str) -> int:
     """The usual amount, or the even share of what is left, whichever is less. Raises UnreadableQuantity."""
-    read = parse_millis if what.endswith("cpu") else parse_bytes
     hard, used = (quota.get("status", {}).get(which) or {} for which in ("hard", "used"))
     name = what if what in hard else what.removeprefix("requests.")
-    left = read(hard.get(name, "0")) - read(used.get(name, "0"))
+    left = read(what, hard.get(name, "0")) - read(what, used.get(name, "0"))
     pods = evidence.snapshot.desired + 1  # a rollout may want one more
     return min(USUAL[what], left // (pods * max(1, len(evidence.containers) + len(evidence.init_containers))))
 

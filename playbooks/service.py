@@ -18,7 +18,7 @@ from incidents.evidence import Evidence
 from incidents.incident import Round
 from incidents.objects import INGRESS, POD, SERVICE, Manifest, reference
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
-from incidents.snapshot import is_ready, pod_template
+from incidents.snapshot import is_over, is_ready, pod_template
 from incidents.symptoms import Symptom
 from playbooks.confidence import ONLY_ONE_FITS, SUGGESTED
 from playbooks.edits import opinion, wanting
@@ -273,9 +273,7 @@ def _fits(evidence: Evidence, service: Manifest, selector: Manifest) -> Iterator
 def _strangers(evidence: Evidence, selector: Manifest, workload: Manifest) -> bool:
     """Whether there are pods that the selector would match and that are none of the workload's: a Job's, a bare one."""
     matched = [
-        pod
-        for pod in evidence.listed(POD.kind) or ()
-        if _matches(selector, _own_labels(pod)) and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        pod for pod in evidence.listed(POD.kind) or () if _matches(selector, _own_labels(pod)) and not is_over(pod)
     ]
     return any(not _matches(_labels(workload), _own_labels(pod)) for pod in matched)
 

@@ -15,8 +15,12 @@ import msgspec
 from incidents.evidence import Evidence
 from incidents.objects import Manifest
 from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
+from playbooks.last_good import good_value, never_well
+from playbooks.placement import selected
 
 MEMORY, DISK = "memory", "ephemeral-storage"
+STEP = 2
+FURTHEST = 8  # three steps: what wants more than that is a wish
 
 
 class Bound(msgspec.Struct, frozen=True, order=True):
@@ -46,6 +50,16 @@ def most_held(evidence: Evidence) -> Bound | None:
     return min((*of_all, *_of_smallest_node(evidence)), default=None)
 
 
+def limit_before(evidence: Evidence, field: str, present: int, most: Bound | None) -> int | None:
+    """The higher limit of the last good revision at a path below the pod spec, which the present one has lowered."""
+    limit = good_value(evidence, field)
+    if limit is None or not never_well(evidence):
+        return None
+    size = _bytes(limit)
+    furthest = min(FURTHEST * present, most.size) if most is not None else FURTHEST * present
+    return size if size is not None and present < size <= furthest else None
+
+
 def _of_ranges(evidence: Evidence, what: str) -> Iterator[Bound]:
     for one in evidence.listed("LimitRange") or ():
         for item in one.get("spec", {}).get("limits") or ():
@@ -73,10 +87,7 @@ def _of_nodes(evidence: Evidence) -> Iterator[Bound]:
 
 
 def _of_smallest_node(evidence: Evidence) -> Iterator[Bound]:
-    wanted = evidence.pod_spec.get("nodeSelector") or {}
-    may_get_it = [
-        node for node in _open_nodes(evidence) if wanted.items() <= (node["metadata"].get("labels") or {}).items()
-    ]
+    may_get_it = [node for node in _open_nodes(evidence) if selected(node, evidence.pod_spec)]
     sizes = [size for node in may_get_it if (size := _allocatable(node, DISK)) is not None]
     if sizes:
         yield Bound(min(sizes), f"a node that it may be placed on has only {format_bytes(min(sizes))} of {DISK}")

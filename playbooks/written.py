@@ -22,11 +22,9 @@ from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
 from incidents.symptoms import Symptom
 from playbooks.confidence import ONLY_ONE_FITS
 from playbooks.edits import opinion, wanting
-from playbooks.last_good import basis, good_value, never_well
-from playbooks.size_bounds import DISK, Bound, most_held, most_written
+from playbooks.last_good import basis
+from playbooks.size_bounds import DISK, STEP, limit_before, most_held, most_written
 
-STEP = 2
-FURTHEST = 8  # three steps, as for memory
 SOON_SECONDS = 60.0  # at twice its room it lives twice as long, and three such lives fit into the time a change has
 
 DATED_SECONDS = 1.0  # moments are written in whole seconds: of two that far apart nobody knows that they were not one
@@ -132,7 +130,7 @@ def _lived(evidence: Evidence, pods: Sequence[Manifest]) -> float | None:
 
 def _raised(evidence: Evidence, found: TooSmall, told: Diagnosis) -> Silent | Opinion:
     most = most_held(evidence) if found.path.endswith("sizeLimit") else most_written(evidence, found.present)
-    before = _limit_before(evidence, found, most)
+    before = limit_before(evidence, found.path.removeprefix(evidence.pod_path), found.present, most)
     why = (f"{basis(evidence.last_good)}, with that limit",) if before is not None and evidence.last_good else ()
     size = before or STEP * found.present
     if most is not None and size > most.size:
@@ -151,15 +149,3 @@ def _raised(evidence: Evidence, found: TooSmall, told: Diagnosis) -> Silent | Op
         reason=f"raise the {found.field} of {found.whose} from {found.limit} to {value}",
         confidence=ONLY_ONE_FITS,
     )
-
-
-def _limit_before(evidence: Evidence, found: TooSmall, most: Bound | None) -> int | None:
-    """The higher limit of the last good revision, which the present one has lowered."""
-    limit = good_value(evidence, found.path.removeprefix(evidence.pod_path))
-    if limit is None or not never_well(evidence):
-        return None
-    try:
-        size = parse_bytes(limit)
-    except UnreadableQuantity:
-        return None
-    return size if found.present < size <= min(FURTHEST * found.present, most.size if most else size) else None

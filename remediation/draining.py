@@ -16,18 +16,8 @@ from typing import NamedTuple
 import structlog
 
 from incidents.changes import Change
-from incidents.moving import owner_uid, spared, stays
-from incidents.objects import (
-    POD,
-    REPLICA_SET,
-    STATEFUL_SET,
-    ChangeId,
-    Manifest,
-    ObjectRef,
-    Uid,
-    controller_of,
-    reference,
-)
+from incidents.moving import MADE_ANEW, owner_uid, priority_of, spared, stays
+from incidents.objects import POD, ChangeId, Manifest, ObjectRef, Uid, controller_of, reference
 from incidents.proposals import Drain, Proposal
 from incidents.snapshot import is_ready
 from remediation.gate import Writes
@@ -36,8 +26,6 @@ from tools.clock import Clock
 from tools.cluster.errors import Busy, ClusterError, Conflict, NotFound
 from tools.cluster.reader import Reader
 from tools.store import Store
-
-_OWNERS = {kind.kind: kind for kind in (REPLICA_SET, STATEFUL_SET)}
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +79,7 @@ class Draining:
         """Whether its controller has all the others it wants."""
         owner = controller_of(pod) or {}
         try:
-            kind = _OWNERS[str(owner.get("kind"))]
+            kind = MADE_ANEW[str(owner.get("kind"))]
             found = await self._reader.get(kind, str(pod["metadata"]["namespace"]), str(owner.get("name")))
         except (KeyError, NotFound):
             return False
@@ -99,7 +87,7 @@ class Draining:
 
     async def _evict(self, change: Change, pod: Manifest) -> bool:
         """Whether the pod is on its way, or has gone by itself."""
-        ref = reference({**pod, "apiVersion": POD.api_version, "kind": POD.kind})
+        ref = reference(pod)
         await self._record(change, ref)
         try:
             await self._writer.evict(ref, change=change.id)
@@ -154,4 +142,4 @@ async def rehearsed_evictions(writer: Writes, proposal: Proposal, change: Change
 
 def _least_first(pod: Manifest) -> tuple[int, bool, str]:
     """Who goes first: of the least priority, and rather one that is not ready anyway."""
-    return int(pod.get("spec", {}).get("priority") or 0), is_ready(pod), str(pod["metadata"]["name"])
+    return priority_of(pod), is_ready(pod), str(pod["metadata"]["name"])

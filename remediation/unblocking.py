@@ -20,7 +20,7 @@ import structlog
 
 from evidence.snapshots import read_snapshot
 from incidents.changes import Change
-from incidents.objects import POD, STATEFUL_SET, Manifest, ObjectRef, Uid, reference
+from incidents.objects import STATEFUL_SET, Manifest, ObjectRef, Uid, reference
 from incidents.ordering import in_the_way
 from incidents.pod_health import pod_findings, timestamp
 from incidents.snapshot import CONTROLLER_HASH, Snapshot, observed
@@ -93,7 +93,7 @@ class Unblocking:
         """Delete the pod that is in the way; whether that has to be tried again."""
         if pod["metadata"]["uid"] in self._refused:
             return False
-        ref = reference({**pod, "apiVersion": POD.api_version, "kind": POD.kind})
+        ref = reference(pod)
         await self._record(change, ref, _because(snapshot, pod))
         version = str(pod["metadata"].get("resourceVersion", ""))
         try:

@@ -186,7 +186,7 @@ def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float) -> bool:
     return any(True for pod in of_present_revision(snapshot) for _ in pod_findings(pod, now, speed))
 
 
-def _gained(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> int:
+def gained(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> int:
     """How many more pods are ready than before; what is evicted again and again is ready in between by chance."""
     by_chance = change.proposal.ends is Symptom.EVICTED
     return 0 if by_chance else steady(snapshot, now, speed) - change.baseline.ready
@@ -194,17 +194,17 @@ def _gained(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> 
 
 def _failing_again(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
     """The promised symptom is back: better only if more replicas are ready all the same."""
-    gained = _gained(change, snapshot, now, speed)
+    more = gained(change, snapshot, now, speed)
     detail = f"{change.proposal.ends} again: {_first(health)}"
-    if gained > 0:
-        return _verdict(Result.BETTER, f"{gained} more ready than before, but {detail}", health.ready)
+    if more > 0:
+        return _verdict(Result.BETTER, f"{more} more ready than before, but {detail}", health.ready)
     return _verdict(Result.NO_BETTER, detail, health.ready)
 
 
 def _at_the_end(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> Verification:
-    gained = _gained(change, snapshot, now, speed)
-    if gained > 0:
-        return _verdict(Result.BETTER, f"{gained} more ready than before, but {_first(health)}", health.ready)
+    more = gained(change, snapshot, now, speed)
+    if more > 0:
+        return _verdict(Result.BETTER, f"{more} more ready than before, but {_first(health)}", health.ready)
     rolled_out = bool(of_present_revision(snapshot))
     still_there = promised_symptom_is_back(change, snapshot, now, speed) or any(
         finding.symptom is change.proposal.ends and not finding.pod for finding in health.findings

@@ -15,8 +15,7 @@ from evidence.effects import explained_by
 from evidence.readings import Readings
 from evidence.snapshots import read_incident
 from incidents.causes import with_effects
-from incidents.changes import ChangeState
-from incidents.decisions import undone_lately
+from incidents.decisions import outcome_of_well
 from incidents.health import Health, State, assess
 from incidents.incident import Incident, Outcome, Status
 from incidents.patience import Patience
@@ -84,24 +83,22 @@ class Grace:
             return Advice.WORK
         if self._well.seconds(incident, snapshot) < self._grace_seconds:
             return Advice.WAIT
-        verified = any(change.state is ChangeState.VERIFIED for change in changes)
-        if not verified and undone_lately(changes, await self._store.decisions(incident.id)):
-            return Advice.WORK  # the end of that work was interrupted: a person is still to be told
-        await self._healed(incident, snapshot, health, verified=verified)
+        ended = outcome_of_well(changes, await self._store.decisions(incident.id))
+        if ended is Outcome.ROLLED_BACK:
+            return Advice.WORK  # the end of that work was interrupted
+        await self._healed(incident, snapshot, health, ended)
         return Advice.CLOSED
 
     async def explained(self, incident: Incident) -> bool:
         """Whether what a run has found out names a cause that is worked on by itself. Raises ClusterError."""
         return await self._tracing.blamed(incident)
 
-    async def _healed(self, incident: Incident, snapshot: Snapshot, health: Health, *, verified: bool) -> None:
+    async def _healed(self, incident: Incident, snapshot: Snapshot, health: Health, ended: Outcome) -> None:
         if incident.subject.is_workload:
             await self._store.record_good(incident.subject, template_digest(pod_template(snapshot.workload)))
         count = f"{health.ready} of {health.desired} ready"
-        if verified:  # a crash came before that was written down
-            await self._close(incident, f"repaired: {count}", Outcome.RESOLVED)
-        else:
-            await self._close(incident, f"healed by itself: {count}")
+        how = "repaired" if ended is Outcome.RESOLVED else "healed by itself"
+        await self._close(incident, f"{how}: {count}", ended)
 
     async def _close(self, incident: Incident, summary: str, outcome: Outcome = Outcome.SUPPRESSED) -> None:
         self._well.forget(incident)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from incidents.moving import MIRROR
 from incidents.objects import JOB, POD
 from incidents.patch import leaf_diff, meaningful
 from incidents.policy import Answer, Ruling
@@ -17,7 +18,6 @@ from remediation.anew import holds
 from remediation.guardrails.view import View
 
 _HELD_BY = frozenset({"kubernetes.io/pvc-protection"})  # lets go by itself once no pod that runs uses the claim
-_MIRROR = "kubernetes.io/config.mirror"  # a static pod's; the kubelet makes it from a file
 _NAMED = frozenset({"name", "namespace"})
 
 
@@ -44,7 +44,7 @@ def _reasons(view: View) -> Iterator[str]:
     spec = live.get("spec") or {}
     if kind == JOB.kind and spec.get("manualSelector"):
         yield "its selector was written by hand: it may have pods that are not its own"
-    if kind == POD.kind and (spec.get("ephemeralContainers") or _MIRROR in (metadata.get("annotations") or {})):
+    if kind == POD.kind and (spec.get("ephemeralContainers") or MIRROR in (metadata.get("annotations") or {})):
         yield "somebody is looking into it, or it is a static pod"
 
 

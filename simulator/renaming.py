@@ -32,9 +32,13 @@ _NO_FILE = r"(?![A-Za-z0-9])(?!\.(?:ya?ml|json|conf|toml|properties|env|sh|txt|c
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What there is to rename in one scenario, as it was collected from its file and from its images."""
+    """What there is to rename in one scenario, as it was collected from its file and from its images.
+
+    ``shared``: those of the names that stand where other scenarios can see them, the namespace aside.
+    """
 
     names: frozenset[str]
+    shared: frozenset[str]
     variables: frozenset[str]
     repositories: frozenset[str]
     ports: frozenset[int]
@@ -57,6 +61,7 @@ class Renaming:
         self._label = dialect.label_key
         self._ports = self._new_ports(vocabulary.ports)
         self._names = {name: self._name(name) for name in sorted(vocabulary.names)}
+        self._names |= {name: f"{self._names[name]}-{mark}" for name in vocabulary.shared}
         self._names[namespace] = f"{self._name(namespace)}-{mark}"
         self._variables = {name: self._variable(name) for name in sorted(vocabulary.variables)}
         self._repositories = self._new_repositories(vocabulary.repositories)

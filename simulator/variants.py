@@ -91,13 +91,22 @@ def _vocabulary(raw: Mapping[str, Any], own: Mapping[str, Any], namespace: str) 
     made = {"setup": raw["setup"], "break": raw.get("break") or ()}
     names = names_in(made) | _programs(own) | {name.rpartition("/")[2] for name in own}
     kept = {namespace, *slips}
+    names = {name for name in names - kept if not name.startswith(f"{namespace}-")}
     return Vocabulary(
-        names=frozenset(name for name in names - kept if not name.startswith(f"{namespace}-")),
+        names=frozenset(names),
+        shared=frozenset(names & set(_of_nodes(raw["setup"]))),
         variables=frozenset((variables_in(made) | variables_in(own)) - slips.keys()),
         repositories=frozenset(own),
         ports=frozenset(_ports(made)) | frozenset(_ports(own)),
         slips=slips,
     )
+
+
+def _of_nodes(setup: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What the labels of nodes say: nodes belong to no namespace, and are chosen by their labels."""
+    for manifest in setup:
+        if manifest.get("kind") == "Node":
+            yield from map(str, (manifest["metadata"].get("labels") or {}).values())
 
 
 def _used(raw: Mapping[str, Any], images: Mapping[str, Any]) -> list[str]:

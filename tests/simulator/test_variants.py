@@ -46,6 +46,24 @@ def test_no_name_of_a_file_survives_and_no_two_scenarios_meet(words: SetName) ->
     assert not [name for name in private if "registry.example" in name or "/shop/" in name]
 
 
+@pytest.mark.parametrize("words", DIALECTS)
+def test_a_node_is_one_of_one_scenario(words: SetName) -> None:
+    """Nodes are seen from every namespace: what another scenario wants of one would be found on it."""
+    wanted = [
+        (label, value, scenario.name)
+        for seed in (1, 2)
+        for scenario in (vary([], seed=seed, words=words)).scenarios
+        for node in scenario.setup
+        if node["kind"] == "Node"
+        for label, value in node["metadata"]["labels"].items()
+    ]
+    whose: dict[tuple[str, str], set[str]] = {}
+    for label, value, name in wanted:
+        whose.setdefault((label, value), set()).add(name)
+    assert whose
+    assert [found for found in whose.values() if len(found) > 1] == []
+
+
 def test_the_two_sets_share_no_word_no_registry_and_no_port() -> None:
     one, other = (DIALECTS[words] for words in ("first", "second"))
     assert not set(one.words) & set(other.words)

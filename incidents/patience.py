@@ -37,6 +37,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 ANOTHER = Wait(30.0, "what it needs is starting or being mended; the next sweeps see whether that fails by itself")
 ONE = Wait(1.0, "nothing is known to end it")
+BEING_LATE = frozenset({Symptom.ROLLOUT_STUCK, Symptom.NOT_READY})  # what is said of it while nothing else fails
 LATE = Wait(30.0, "all its pods are ready just now: it is only late, or one of them is about to show what fails")
 WAITS: Mapping[Symptom, Wait] = {
     Symptom.UNSCHEDULABLE: Wait(30.0, "a cluster autoscaler needs minutes to add a node"),
@@ -72,7 +73,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
         asked = {incident.first_signal.source, incident.last_signal.source} & {Source.REQUEST, Source.WORDS}
         if asked or health.state is not State.FAILING:
             return incident.opened_at
-        late = health.symptoms == {Symptom.ROLLOUT_STUCK} and health.ready >= health.desired > 0
+        late = health.symptoms <= BEING_LATE and health.ready >= health.desired > 0
         wait = ANOTHER if blames_another else LATE if late else wait_for(health.symptoms)
         seconds = min(wait.periods * self.grace_seconds, LONGEST_SECONDS)
         return incident.opened_at + timedelta(seconds=seconds / self.speed)

@@ -8,7 +8,7 @@ import pytest
 from incidents.health import Finding, Health, State
 from incidents.incident import Incident, Status
 from incidents.objects import IncidentId
-from incidents.patience import LONGEST_SECONDS, STARTS, WAITS, Patience
+from incidents.patience import BEING_LATE, LONGEST_SECONDS, STARTS, WAITS, Patience
 from incidents.signals import Source
 from incidents.symptoms import Symptom
 from tests.builders import NOW, deployment, signal, subject
@@ -59,8 +59,9 @@ def test_that_a_rollout_is_late_for_it_makes_nobody_less_patient_with_what_may_p
     assert after(TEN, failing(Symptom.CRASH_LOOP, Symptom.ROLLOUT_STUCK)) == 30
 
 
-def test_a_rollout_that_is_only_late_is_looked_at_again_before_a_person_is_told() -> None:
-    late = failing(Symptom.ROLLOUT_STUCK)
+@pytest.mark.parametrize("symptoms", [[Symptom.ROLLOUT_STUCK], [Symptom.NOT_READY], sorted(BEING_LATE)])
+def test_a_rollout_that_is_only_late_is_looked_at_again_before_a_person_is_told(symptoms: list[Symptom]) -> None:
+    late = failing(*symptoms)
     assert after(TEN, late) == 10
     assert after(TEN, msgspec.structs.replace(late, ready=1, desired=1)) == 300
     assert after(TEN, msgspec.structs.replace(late, ready=1, desired=2)) == 10

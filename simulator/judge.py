@@ -53,8 +53,10 @@ _GOING = ("Pod", "Job")  # these end by themselves
 
 
 def _broken_in(scenario: Scenario) -> set[str]:
-    """The names of what the scenario breaks, or has made so that it never worked."""
-    made = {str(item["metadata"]["name"]) for item in scenario.setup} if not scenario.breaks else set[str]()
+    """The names of what the scenario breaks, or has made so that it may never have worked: it nowhere expects it to."""
+    made = {str(item["metadata"]["name"]) for item in scenario.setup}
+    if scenario.breaks:
+        made -= {each.name for each in (*scenario.settled, *scenario.check) if each.sort == "available"}
     return made | {item.name for item in scenario.allow} | {step.name for step in scenario.breaks}
 
 

@@ -1,17 +1,18 @@
 """The judge, on hand-made cases: what a scenario allows is no harm, and everything else is."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 import pytest
 
 from simulator.assigned import assigned
+from simulator.expectations import Expectation
 from simulator.judge import Harm, judge
 from simulator.pointers import by_name, differences, matches
 from simulator.request_targets import target_of, touched_pointers
-from simulator.scenario import Allowance, Scenario
+from simulator.scenario import Allowance, Break, Scenario
 
 USER = "system:serviceaccount:tools:fixer"
 WEB = "apps/v1/Deployment/shop/web"
@@ -294,6 +295,20 @@ def test_a_workload_that_was_flapping_before_does_not_count_as_ready() -> None:
     requests = [patch_image()]
     assert judge(before, now, requests, user=USER, scenarios=[scenario()]) == []
     assert rules(judge(world(), now, requests, user=USER, scenarios=[scenario()])) == {"less-ready"}
+
+
+@pytest.mark.parametrize(
+    ("expected", "rule"), [("", set[str]()), ("settled", {"less-ready"}), ("check", {"less-ready"})]
+)
+def test_what_a_scenario_nowhere_expects_to_work_may_fall_by_itself(expected: str, rule: set[str]) -> None:
+    """It breaks one workload, and has made another that only seems to be ready when it is seen first."""
+    works = (Expectation(sort="available", kind="Deployment", name="other", replicas=1),)
+    odd = {"kind": "Deployment", "metadata": {"name": "other"}}
+    broken = replace(scenario(), setup=(odd,), breaks=(Break("Deployment", "web"),))
+    broken = replace(broken, settled=works if expected == "settled" else (), check=works if expected == "check" else ())
+    now = after(set_image)
+    now["apps/v1/Deployment/shop/other"]["status"]["readyReplicas"] = 0
+    assert rules(judge(world(), now, [patch_image()], user=USER, scenarios=[broken])) == rule
 
 
 def test_losing_the_surge_of_a_rollout_is_no_loss() -> None:

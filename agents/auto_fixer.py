@@ -13,7 +13,7 @@ import structlog
 
 from agents.standing import Standing, Turn
 from agents.thinking import Thinking
-from incidents.changes import Change, ChangeState
+from incidents.changes import Change, ChangeState, InverseKind
 from incidents.decisions import Decision, Request, rounds_allowed, taken_back, turned_down, undone_lately
 from incidents.evidence import Evidence
 from incidents.incident import Outcome, Result, Round
@@ -114,6 +114,8 @@ class AutoFixer:
         for change in reversed([c for c in await self._store.changes(standing.incident.id) if c.stands]):
             if change.proposal.paths == proposal.paths or _helped(standing, change):
                 continue
+            if change.inverse.kind is InverseKind.NONE:
+                continue  # nobody can take it back, and more room is in nothing's way
             try:
                 await self._remediation.undo(change)
             except UndoRefused as error:

@@ -138,7 +138,7 @@ async def open_app(
     clock, telemetry = Clock(speed), telemetry or Telemetry()
     async with AsyncExitStack() as stack:
         transport = await _connection(stack, settings, kubeconfig, telemetry)
-        reader = Reader(transport)
+        reader = Reader(transport, secret_keys=settings.read_secret_keys)
         cluster = await reader.cluster_id()
         store = await stack.enter_async_context(open_store(settings.store, now=clock.now))
         if hold_lease:

@@ -71,7 +71,8 @@ async def _play(
     cluster: EmbeddedCluster, scenarios: list[Scenario], folder: Path, console: Console, speed: float
 ) -> tuple[list[Ended], list[Harm]]:
     board = Board(console, scenarios)
-    settings = embedded_settings(folder, workers=max(4, len(scenarios)))
+    granted = any(scenario.secret_keys for scenario in scenarios)
+    settings = embedded_settings(folder, workers=max(4, len(scenarios)), read_secret_keys=granted)
     connection = Connection(cluster.server, cluster.admin_token, user_agent="demo")
     async with ApiClient(connection) as admin:
         await _set_up(admin, [scenario for scenario in scenarios if scenario.breaks])

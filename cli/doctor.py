@@ -46,6 +46,7 @@ _READ = [
         ("list", "batch", "jobs", ""),
         ("list", "batch", "cronjobs", ""),
         ("list", "autoscaling", "horizontalpodautoscalers", ""),
+        ("list", "metrics.k8s.io", "pods", ""),
         ("list", "storage.k8s.io", "storageclasses", ""),
         ("list", "", "configmaps", ""),
         ("list", "", "serviceaccounts", ""),
@@ -59,6 +60,8 @@ _READ = [
         ("list", "node.k8s.io", "runtimeclasses", ""),
         ("list", "rbac.authorization.k8s.io", "roles", ""),
         ("list", "rbac.authorization.k8s.io", "rolebindings", ""),
+        ("list", "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""),
+        ("list", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", ""),
     )
 ]
 _WRITE = [
@@ -72,14 +75,24 @@ _WRITE = [
         ("patch", "autoscaling", "horizontalpodautoscalers"),
         ("patch", "networking.k8s.io", "ingresses"),
         ("delete", "", "pods"),
-        ("patch", "", "pods"),
-        ("create", "", "pods"),
-        ("create", "batch", "jobs"),
-        ("delete", "batch", "jobs"),
-        ("create", "", "persistentvolumeclaims"),
-        ("delete", "", "persistentvolumeclaims"),
     )
 ]
+_MORE = [  # roles that may be left out: what needs them is told then, and not done
+    Permission(verb, group, resource, subresource)
+    for verb, group, resource, subresource in (
+        ("patch", "", "pods", ""),
+        ("create", "", "pods", ""),
+        ("create", "batch", "jobs", ""),
+        ("delete", "batch", "jobs", ""),
+        ("create", "", "persistentvolumeclaims", ""),
+        ("delete", "", "persistentvolumeclaims", ""),
+        ("patch", "", "persistentvolumeclaims", ""),
+        ("patch", "", "nodes", ""),
+        ("create", "", "pods", "eviction"),
+    )
+]
+
+_SECRETS = Permission("list", "", "secrets")  # deploy/secret-keys.yaml, with the setting read_secret_keys
 
 _USER_IN_URL = re.compile(r"//[^/@]*@")
 
@@ -162,8 +175,20 @@ async def _cluster(transport: Transport, settings: Settings) -> list[Row]:
     reader, own = Reader(transport), OwnObjects(transport)
     rows: list[Row] = [(True, "API server", f"{reader.server}, {await reader.version()}")]
     rows.append((True, "cluster id", str(await reader.cluster_id())))
-    wanted = [*_READ, *(_WRITE if settings.mode is not Mode.OBSERVE else [])]
-    return rows + [await _permitted(own, permission, settings) for permission in wanted]
+    writes, secrets = settings.mode is not Mode.OBSERVE, [_SECRETS] if settings.read_secret_keys else []
+    rows += [
+        await _permitted(own, permission, settings) for permission in [*_READ, *secrets, *(_WRITE if writes else [])]
+    ]
+    return rows + [_told_instead(await _permitted(own, permission, settings)) for permission in _MORE if writes]
+
+
+def _role_of(permission: Permission) -> str:
+    return "deploy/secret-keys.yaml, or set read_secret_keys: false" if permission == _SECRETS else "deploy/rbac.yaml"
+
+
+def _told_instead(row: Row) -> Row:
+    good, what, how = row
+    return row if good else (None, what, f"{how}; what needs it is told")
 
 
 async def _permitted(own: OwnObjects, permission: Permission, settings: Settings) -> Row:
@@ -182,7 +207,7 @@ async def _permitted(own: OwnObjects, permission: Permission, settings: Settings
         return (
             False,
             str(permission),
-            f"not permitted in {', '.join(refused) or 'all namespaces'}: see deploy/rbac.yaml",
+            f"not permitted in {', '.join(refused) or 'all namespaces'}: see {_role_of(permission)}",
         )
     return True, str(permission), "permitted"
 

@@ -14,16 +14,19 @@ import msgspec
 
 from evidence.image_index import ImageIndex
 from evidence.redaction import mask_manifest, mask_text
+from evidence.surroundings import selector_text
 from incidents.evidence import Evidence, Want, WantKind
 from incidents.images import ImageReferenceError, parse_image
-from incidents.objects import EVENT, LISTED, NODE, POD, SECRET
+from incidents.objects import EVENT, LISTED, NODE, POD, POD_METRICS, SECRET, is_name
+from incidents.quantities import format_bytes, format_millis, parse_bytes, parse_millis
 from incidents.signals import clean
-from tools.cluster.errors import ClusterError
+from tools.cluster.errors import ODD_OBJECT, ClusterError, Forbidden
 from tools.cluster.listing import list_beside
 from tools.cluster.reader import Reader
 from tools.registry import RegistryClient, RegistryError
 
 _FACT, _FACTS = 300, 60  # characters and lines of what an image says of itself: it is text from outside
+NO_METRICS = "the metrics of its pods may not be read there (see deploy/rbac.yaml)"
 NOT_GRANTED = "its keys are read only with the optional role (setting read_secret_keys)"
 
 
@@ -45,6 +48,7 @@ class Answers:
         self._registry = registry
         self._images = images
         self._refused = frozenset() if secrets else frozenset({SECRET.kind})
+        self._unmetered: set[str] = set()  # namespaces whose metrics were refused once: nobody asks there again
 
     async def answer(self, evidence: Evidence, wants: Sequence[Want]) -> Evidence:
         """The same evidence with answers; an empty one where there is none."""
@@ -55,7 +59,7 @@ class Answers:
                 if want.kind is WantKind.OBJECTS:
                     objects[want.name] = await self._objects(evidence, want.name)
                 else:
-                    answers[want.key] = tuple(await self._texts(want))
+                    answers[want.key] = tuple(await self._texts(evidence, want))
             except (ClusterError, ImageReferenceError, RegistryError) as error:
                 unread.append(f"{want.key}: {clean(error, 200)}")
         return msgspec.structs.replace(evidence, answers=answers, objects=objects, unread=tuple(unread))
@@ -70,12 +74,14 @@ class Answers:
         found = await list_beside(self._reader, LISTED[name], evidence.subject.namespace, fields=fields)
         return tuple(mask_manifest(item) for item in found)
 
-    async def _texts(self, want: Want) -> Collection[str]:
+    async def _texts(self, evidence: Evidence, want: Want) -> Collection[str]:
         match want.kind:
             case WantKind.KNOWN_IMAGES:
                 return await self._known_images(want.name)
             case WantKind.PREEMPTED:
                 return await self._preempted(want.name)
+            case WantKind.USAGE:
+                return await self._usage(evidence, want.name)
             case WantKind.IMAGE_TAGS if self._registry is not None:
                 return await self._registry.tags(want.name)
             case WantKind.IMAGE_CONFIG if self._registry is not None:
@@ -92,6 +98,27 @@ class Answers:
         told = ((event.get("involvedObject") or {}, event.get("message")) for event in events[-_FACTS:])
         return [mask_text(clean(f"{about.get('name')} {message}", _FACT)) for about, message in told]
 
+    async def _usage(self, evidence: Evidence, namespace: str) -> list[str]:
+        """What each running container of the subject's pods uses: ``POD CONTAINER cpu=250m memory=64Mi``.
+
+        Where metrics are refused they are not asked for again. What is no measurement is left out.
+        """
+        selector = evidence.snapshot.workload.get("spec", {}).get("selector")
+        labels = selector_text(selector) if isinstance(selector, Mapping) else ""
+        if namespace in self._unmetered:
+            raise ClusterError(NO_METRICS)
+        if not labels:
+            raise ClusterError("its pods are selected by no labels")
+        wanted = {pod["metadata"]["name"] for pod in evidence.snapshot.pods}
+        try:
+            measured = await self._reader.list(POD_METRICS, namespace, labels=labels)
+        except Forbidden as error:
+            self._unmetered.add(namespace)
+            raise ClusterError(NO_METRICS) from error
+        except ODD_OBJECT as error:
+            raise ClusterError(f"what the metrics API answers is no list of measurements: {error}") from error
+        return [line for pod in measured for line in used(pod, wanted)][:_FACTS]
+
     async def _known_images(self, repository: str) -> list[str]:
         """Images of one repository that nodes hold or pods run: other namespaces lend tags, never a repository."""
         indexed = await self._images.of(repository) if self._images is not None else None
@@ -106,6 +133,20 @@ class Answers:
             images = (item.get("image", "") for item in pod.get("spec", {}).get("containers") or ())
             found.update(_of_repository(images, wanted.registry, wanted.repository))
         return sorted(found)
+
+
+def used(measured: Mapping[str, Any], wanted: Collection[str]) -> list[str]:
+    """What the containers of one pod use, a line each; nothing of a pod that is not wanted, or is no measurement."""
+    lines = []
+    try:
+        name = measured["metadata"]["name"]
+        for one in measured["containers"] if name in wanted else ():
+            cpu, memory = parse_millis(one["usage"]["cpu"]), parse_bytes(one["usage"]["memory"])
+            if is_name(one["name"]) and cpu >= 0 and memory >= 0:
+                lines.append(f"{name} {one['name']} cpu={format_millis(cpu)} memory={format_bytes(memory)}")
+    except ODD_OBJECT:
+        return []
+    return lines
 
 
 def described(config: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from incidents.codec import digest
-from incidents.evidence import EventLine, Evidence
+from incidents.evidence import EventLine, Evidence, WantKind
 from incidents.objects import Manifest
 
 _WAITS = re.compile(r"Error: (?:ErrImagePull|ImagePullBackOff|CrashLoopBackOff)")
@@ -23,6 +23,7 @@ _IDENTIFIER = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{20,40}|\b(?:0x)?[0-9a-fA-
 _NUMBER = re.compile(r"\d+")
 _DURATION = re.compile(r"(?:#(?:\.#)?(?:h|ms|m|s|µs))+")
 _REPEATED = re.compile(r"\(x# over [^)]{0,40}\)")
+_MEASURED = f"{WantKind.USAGE}:"  # another amount at every look, of the same trouble
 _LETTERS = str.maketrans("0123456789", "abcdefghij")
 
 
@@ -39,7 +40,7 @@ def fingerprint(evidence: Evidence) -> str:
         sorted({(one.reason, _shape(one.message, names)) for one in evidence.events if _tells(one)}),
         sorted({(one.container, line) for one in evidence.logs for line in _lines(one.text, names)}),
         sorted((one.digest, one.good) for one in evidence.revisions),
-        {key: sorted(values) for key, values in evidence.answers.items()},
+        {key: sorted(values) for key, values in evidence.answers.items() if not key.startswith(_MEASURED)},
         sorted(evidence.snapshot.missing),
         sorted(evidence.affects),
     )

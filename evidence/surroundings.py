@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from evidence.certificates import Certificates
 from incidents.object_health import backends_of, claims_of, job_end, taken_up
 from incidents.objects import (
     AUTOSCALER,
@@ -52,8 +53,13 @@ async def read_service(reader: Reader, service: dict[str, Any], *, now: datetime
     return Snapshot(workload=service, pods=tuple(pods), related=tuple(related), read_at=now)
 
 
-async def read_ingress(reader: Reader, ingress: dict[str, Any], *, now: datetime) -> Snapshot:
-    """An Ingress, with what it names and is not there: the Services it sends to, and its class."""
+async def read_ingress(
+    reader: Reader, ingress: dict[str, Any], *, now: datetime, certificates: Certificates | None = None
+) -> Snapshot:
+    """An Ingress, with what it names and is not there: the Services it sends to, its class, and its certificates.
+
+    ``certificates``: what somebody has listed of them just now.
+    """
     namespace, wanted = ingress["metadata"]["namespace"], (ingress.get("spec") or {}).get("ingressClassName")
     asked = [(SERVICE, namespace, name) for name in backends_of(ingress)[:BACKENDS_LOOKED_AT]]
     if wanted and not taken_up(ingress):
@@ -66,6 +72,7 @@ async def read_ingress(reader: Reader, ingress: dict[str, Any], *, now: datetime
             missing.append(f"{kind.kind}/{name}")
         except Forbidden:
             continue
+    missing += await (certificates or Certificates(reader)).missing(ingress)
     return Snapshot(workload=ingress, missing=tuple(missing), read_at=now)
 
 

@@ -185,7 +185,8 @@ class Observe:
         view = {**_view(incident, rounds, evidence), "messages": [message]}
         blames = isinstance(answer, Silent) and answer.diagnosis is not None and answer.diagnosis.blames is not None
         until = self._patience.until(incident, evidence.health, blames_another=blames)
-        if isinstance(answer, Opinion) or stands or any(entry.tried for entry in rounds) or evidence.taken_at >= until:
+        begun_with = stands or any(entry.tried and not entry.put_off for entry in rounds)
+        if isinstance(answer, Opinion) or begun_with or evidence.taken_at >= until:
             return view
         return {**view, "outcome": self._waited(incident, evidence, until)}
 

@@ -62,6 +62,7 @@ class WantKind(StrEnum):
     IMAGE_TAGS = "image-tags"  # tags that an allowed registry lists for one repository
     IMAGE_CONFIG = "image-config"  # what an image itself says: its entrypoint, ports, user, architecture
     PREEMPTED = "preempted"  # which pods of a namespace had to make room, and for whom (events of the scheduler)
+    USAGE = "usage"  # what containers of the subject's pods use now (metrics API of its namespace), a line each
     OBJECTS = "objects"  # the objects of one kind (`incidents.objects.LISTED`) beside the subject
 
 

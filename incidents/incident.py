@@ -9,7 +9,7 @@ import msgspec
 
 from incidents.changes import ChangeState, LeafChange
 from incidents.objects import ChangeId, IncidentId
-from incidents.policy import Verdict
+from incidents.policy import Answer, Verdict
 from incidents.proposals import Diagnosis, Proposal, Thought
 from incidents.signals import Signal
 from incidents.subjects import Subject
@@ -79,6 +79,11 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     def tried(self) -> bool:
         """Whether its proposal has met the guards: a crash may have lost their verdict, and not what came of it."""
         return self.verdict is not None or self.change is not None
+
+    @property
+    def put_off(self) -> bool:
+        """Whether the guards have only put its proposal off: nothing was made, and nothing is wrong with it."""
+        return self.change is None and self.verdict is not None and self.verdict.answer is Answer.DEFER
 
     @property
     def open_to_thought(self) -> bool:

@@ -11,7 +11,19 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from incidents.objects import AUTOSCALER, CLAIM, CRON_JOB, INGRESS, JOB, NODE, QUOTA, SERVICE, STORAGE_CLASS, Manifest
+from incidents.objects import (
+    AUTOSCALER,
+    CLAIM,
+    CRON_JOB,
+    INGRESS,
+    JOB,
+    NODE,
+    QUOTA,
+    SECRET,
+    SERVICE,
+    STORAGE_CLASS,
+    Manifest,
+)
 from incidents.pod_health import Finding, timestamp
 from incidents.schedules import last_moments
 from incidents.signals import clean
@@ -21,6 +33,7 @@ from incidents.symptoms import Symptom
 PROVISION_SECONDS = 240  # a volume of a cloud takes minutes; and it is known before pods that wait for it are told of
 RESIZE_SECONDS = 900  # a cloud makes a disk larger in minutes, a kubelet what is on it in one more
 ENDPOINT_SECONDS = 120  # between a Service and the workload that was applied with it
+CERTIFICATE_SECONDS = 900  # an authority that is asked for a certificate takes minutes, and looks names up before
 METRIC_SECONDS = 300  # the metrics of new pods come after a minute or two
 JOINING_SECONDS = 300  # a node that has just come
 REBOOT_SECONDS = 180  # a node that somebody restarts
@@ -30,6 +43,9 @@ _GROWING = {
     "Resizing": "whoever provides the volume is at it",
     "FileSystemResizePending": "the volume is, and what is on it waits for a pod that mounts it to be started anew",
 }
+_CERTIFICATE_MAKERS = ("cert-manager.io/", "acme.cert-manager.io/", "certmanager.k8s.io/")
+_ACME = "kubernetes.io/tls-acme"
+_HOSTS_TOLD = 3
 MISSED_RUNS = 2  # one may be late, or the controller's zone another than ours
 LATE_SECONDS = 120  # real seconds: a CronJob's schedule is wall clock time, at whatever speed
 
@@ -68,8 +84,48 @@ def _ingress(ingress: Manifest, snapshot: Snapshot, now: datetime, speed: float)
     until = _after(ingress, ENDPOINT_SECONDS / speed)
     for name in snapshot.missing:
         kind, _, rest = name.partition("/")
-        said = f"it sends to Service {rest}: there is none" if kind == SERVICE.kind else f"there is no {kind} {rest}"
-        yield Trouble(Finding(Symptom.SELECTS_NOTHING, clean(said, 300)), until)
+        said, allowed = f"there is no {kind} {rest}", until
+        if kind == SERVICE.kind:
+            said = f"it sends to Service {rest}: there is none"
+        elif kind == SECRET.kind:
+            said, allowed = _uncertified(ingress, rest), _awaited(ingress, speed) or until
+        yield Trouble(Finding(Symptom.SELECTS_NOTHING, clean(said, 300)), allowed)
+
+
+def _uncertified(ingress: Manifest, missing: str) -> str:
+    """The Secret that is not there, or what it lacks, and for whom: no colon after a name, that reads as a secret's."""
+    name, _, key = missing.partition("/")
+    hosts = hosts_of(ingress, name)[:_HOSTS_TOLD]
+    whom = f"with which it is to serve {', '.join(hosts)}" if hosts else "with which it is to serve TLS"
+    return f"Secret {name}, {whom}, has no {key}" if key else f"there is no Secret {name}, {whom}"
+
+
+def _awaited(ingress: Manifest, speed: float) -> datetime | None:
+    """Until when whoever has been asked for a certificate may still be at it, from when that was last written."""
+    if not certificate_is_made(ingress):
+        return None
+    metadata = ingress["metadata"]
+    written = [item.get("time") for item in metadata.get("managedFields") or () if not item.get("subresource")]
+    moments = [moment for moment in map(timestamp, (*written, metadata.get("creationTimestamp"))) if moment is not None]
+    return max(moments) + timedelta(seconds=CERTIFICATE_SECONDS / speed) if moments else None
+
+
+def certificates_of(ingress: Manifest) -> tuple[str, ...]:
+    """The Secrets from which an Ingress takes certificates, by name, each once."""
+    names = (str(one.get("secretName") or "") for one in (ingress.get("spec") or {}).get("tls") or ())
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def hosts_of(ingress: Manifest, certificate: str) -> tuple[str, ...]:
+    """The hosts that an Ingress serves with the certificate of a Secret, each once."""
+    entries = [one for one in (ingress.get("spec") or {}).get("tls") or () if one.get("secretName") == certificate]
+    return tuple(dict.fromkeys(str(host) for one in entries for host in one.get("hosts") or ()))
+
+
+def certificate_is_made(ingress: Manifest) -> bool:
+    """Whether its annotations ask somebody to make its certificates (cert-manager: pkg/controller/certificate-shim)."""
+    annotations = ingress["metadata"].get("annotations") or {}
+    return any(key.startswith(_CERTIFICATE_MAKERS) for key in annotations) or annotations.get(_ACME) == "true"
 
 
 def backends_of(ingress: Manifest) -> tuple[str, ...]:

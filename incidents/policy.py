@@ -35,6 +35,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int = 8 * 1024**3
     cpu_factor: float = 8.0
     cpu_millis: int = 4_000
+    storage_factor: float = 4.0  # of a claim, which never gets smaller again: two doublings
+    storage_bytes: int = 1024**4
     probe_seconds: int = 1_800  # how long a container may be given to start
     rounds: int = 3
 

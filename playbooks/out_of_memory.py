@@ -4,7 +4,7 @@ That it was killed says only that it needs more; how much more is said by the li
 heap it was told to take. Else up to three rounds of doubling, and never further than a LimitRange, a quota or the
 largest node allows; the guardrails hold the bounds. Where the limit cannot follow the heap, the heap's flag is lowered.
 Whether it helped is for verification to say: a leak is killed at every limit, and then every step is undone. Pods that
-are evicted for what they write are treated alike.
+are evicted for what they write are treated alike, and so are containers that their CPU limit starves.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from playbooks.edits import opinion, wanting
 from playbooks.heap import HeapFlag, heap_flags
 from playbooks.last_good import basis
 from playbooks.size_bounds import FURTHEST, STEP, Bound, limit_before, most_memory
+from playbooks.starved import STARVING, starved
 from playbooks.written import evicted
 
 FAMILY = "memory"
-SYMPTOMS = (Symptom.OOM_KILLED, Symptom.EVICTED)
+SYMPTOMS = (Symptom.OOM_KILLED, Symptom.EVICTED, *STARVING)
 SUBJECTS = TEMPLATED
 LEAST = 4 * 1024**2  # bytes; no program runs in less, and ``512m`` is half a byte
 
@@ -68,10 +69,11 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
-    """An opinion on the first container that is OOM-killed at its own limit, else on pods that are evicted."""
+    """An opinion on the first container that is OOM-killed at its own limit, else on evicted pods or starved probes."""
     findings = [finding for finding in evidence.health.findings if finding.symptom is Symptom.OOM_KILLED]
     if not findings:
-        return evicted(evidence, FAMILY) or Silent("no container is killed for its memory")
+        found = evicted(evidence, FAMILY) or starved(evidence, rounds, FAMILY)
+        return found or Silent("no container is killed for its memory")
     name = findings[0].container
     container = evidence.container(name)
     if container is None:

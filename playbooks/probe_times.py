@@ -37,7 +37,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
 def longer_answer(evidence: Evidence, failure: Failure, at: str) -> Correction | None:
     """More time for an answer that is begun and not there in time."""
-    if not _TOO_SLOW.search(failure.said) or _NOT_REACHED.search(failure.said):
+    if not too_slow(failure):
         return None
     now = failure.present.get("timeoutSeconds")
     longer = min(ANSWER_SECONDS, max(5, 5 * int(now or 1)))
@@ -59,7 +59,7 @@ def more_time(evidence: Evidence, failure: Failure, at: str) -> Correction | Non
     probe = failure.present
     if failure.probe != "livenessProbe" or failure.container.get("startupProbe"):
         return None
-    places = _killed_before_it_listens(evidence, failure)
+    places = killed_before_it_listens(evidence, failure)
     if not places:
         return None
     period = int(probe.get("periodSeconds") or 10)
@@ -80,7 +80,7 @@ def longer_start(evidence: Evidence, failure: Failure, at: str) -> Correction | 
         return None
     period, times = int(probe.get("periodSeconds") or 10), probe.get("failureThreshold")
     enough = max(3, START_SECONDS // period)
-    places = _killed_before_it_listens(evidence, failure)
+    places = killed_before_it_listens(evidence, failure)
     if not places or enough <= int(times or 3):
         return None
     return Correction(
@@ -91,7 +91,12 @@ def longer_start(evidence: Evidence, failure: Failure, at: str) -> Correction | 
     )
 
 
-def _killed_before_it_listens(evidence: Evidence, failure: Failure) -> tuple[str, ...]:
+def too_slow(failure: Failure) -> bool:
+    """Whether the program was reached, and its answer was not there in time."""
+    return bool(_TOO_SLOW.search(failure.said)) and not _NOT_REACHED.search(failure.said)
+
+
+def killed_before_it_listens(evidence: Evidence, failure: Failure) -> tuple[str, ...]:
     """The places that name the port, and that it is killed for not listening there; empty where that is not said."""
     if not REFUSED.search(failure.said) or not killed_by_probe(evidence, failure.name):
         return ()

@@ -4,6 +4,7 @@ Rules: pkg/kubelet/prober, pkg/probe/http (``HTTP probe failed with statuscode: 
 named ports. A probe is corrected, never removed, and only in a template that has never been well: what asked the right
 thing before has found something out. What the last good revision asked is the first choice; else the port that two
 independent places name. Where nothing listens at all, or the program says itself that it is unwell, a person is told.
+A program that is held at its CPU limit is not waited for any longer: its limit is what is wrong (``starved``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from playbooks.last_good import basis, good_container, never_well
 from playbooks.listening import certain_port, handler, named_by_two, number_of
 from playbooks.neighbours import nearest
 from playbooks.probe_times import Correction, longer_answer, longer_start, more_time
+from playbooks.starved import held_at_limit
 
 FAMILY = "probes"
 SYMPTOMS = (Symptom.PROBE_FAILING, Symptom.ROLLOUT_STUCK, Symptom.NOT_READY, Symptom.CRASH_LOOP)
@@ -59,9 +61,7 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
         or _another_name(evidence, failure, at)
         or _another_path(failure, at, in_question)
         or _another_port(evidence, failure, at, in_question)
-        or longer_answer(evidence, failure, at)
-        or more_time(evidence, failure, at)
-        or longer_start(evidence, failure, at)
+        or _more_patience(evidence, failure, at)
     )
     if found is not None:
         return _opinion(evidence, failure, found)
@@ -69,6 +69,14 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     if REFUSED.search(failure.said) and not evidence.asked(image):
         return Needs((image,))  # what the image exposes is a place that names a port
     return Silent("nothing says for certain what the probe should ask", told)
+
+
+def _more_patience(evidence: Evidence, failure: Failure, at: str) -> Correction | None:
+    if held_at_limit(evidence, failure):
+        return None
+    return (
+        longer_answer(evidence, failure, at) or more_time(evidence, failure, at) or longer_start(evidence, failure, at)
+    )
 
 
 def _opinion(evidence: Evidence, failure: Failure, found: Correction) -> Opinion:

@@ -1,9 +1,10 @@
-"""Ingresses that lead nowhere: a Service or a class by a name that nothing has, corrected to the one that was meant.
+"""Ingresses that lead nowhere: a Service, class or certificate by a name that nothing has, corrected to the one meant.
 
 Rules: networking.k8s.io/v1 (a backend is a Service of the Ingress's own namespace, by name and port), and that no event
 is emitted for one that is not there. A Service is meant if the name is a slip of its own, and it has every port that
 the Ingress asks of it. What an Ingress opens is open to the world: a name that it says twice is no slip, and what is
-not clear is told.
+not clear is told. Of several things that are wrong all are corrected or none: it is well only with all of them. Which
+certificate is meant is decided in ``certificates``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from incidents.evidence import Evidence
 from incidents.objects import INGRESS_CLASS, SERVICE, Manifest
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
+from playbooks.certificates import is_missed, other_certificate
 from playbooks.confidence import CERTAIN
 from playbooks.edits import named, opinion, wanting
 from playbooks.neighbours import nearest
@@ -43,9 +45,31 @@ def of_ingress(evidence: Evidence, family: str) -> Silent | Needs | Opinion:
     if services is None:
         return Silent("the Services of its namespace cannot be read", told)
     lost = [use for use in _uses(evidence.snapshot.workload) if named(services, use.service) is None]
+    answers: list[Silent | Needs | Opinion] = []
+    if is_missed(evidence):
+        answers.append(other_certificate(evidence, told, own=_own_names(evidence)))
     if lost:
-        return _other_service(evidence, lost, services, told)
-    return _other_class(evidence, told)
+        answers.append(_other_service(evidence, lost, services, told))
+    if not answers or any(name.startswith(f"{INGRESS_CLASS.kind}/") for name in evidence.snapshot.missing):
+        answers.append(_other_class(evidence, told))
+    return _all_or_none(answers)
+
+
+def _all_or_none(answers: Sequence[Silent | Needs | Opinion]) -> Silent | Needs | Opinion:
+    """The first that is no opinion; else all of them as one: a proposal has to end what the Ingress is not well for."""
+    opinions = [answer for answer in answers if isinstance(answer, Opinion)]
+    if len(opinions) < len(answers):
+        return next(answer for answer in answers if not isinstance(answer, Opinion))
+    first, others = opinions[0], opinions[1:]
+    if not others:
+        return first
+    rests_on = dict.fromkeys(said for one in opinions for said in one.diagnosis.rests_on)
+    edits = tuple(edit for one in opinions for edit in one.proposal.edits)
+    reason = "; ".join(one.proposal.reason for one in opinions)
+    return Opinion(
+        msgspec.structs.replace(first.diagnosis, rests_on=tuple(rests_on)),
+        msgspec.structs.replace(first.proposal, action=edits, reason=reason),
+    )
 
 
 def _other_service(
@@ -53,7 +77,7 @@ def _other_service(
 ) -> Silent | Opinion:
     wrong = lost[0].service
     there = [item for item in services if _may_be_meant(item, lost)]
-    said_twice = wrong in {evidence.subject.name, *_own_labels(evidence)}
+    said_twice = wrong in _own_names(evidence)
     meant = nearest(wrong, (item["metadata"]["name"] for item in services)) if not said_twice else None
     fixed = any(not use.path for use in lost)
     if len({use.service for use in lost}) > 1 or fixed or meant is None or named(there, meant) is None:
@@ -110,6 +134,7 @@ def _may_be_meant(service: Manifest, lost: Sequence[Use]) -> bool:
     return not leaving and spec.get("type") != "ExternalName" and all(use.port in ports for use in lost)
 
 
-def _own_labels(evidence: Evidence) -> list[str]:
+def _own_names(evidence: Evidence) -> set[str]:
+    """What the Ingress is called, by its name and by its labels."""
     labels = evidence.snapshot.workload.get("metadata", {}).get("labels") or {}
-    return [str(value) for value in labels.values()]
+    return {evidence.subject.name, *(str(value) for value in labels.values())}

@@ -1,4 +1,4 @@
-"""Volumes that never come: a claim that is not there, one that stays unbound, a volume that no node can reach.
+"""Volumes that never come, or are full: a claim that is not there or stays unbound, a volume that no node can reach.
 
 Rules: pkg/scheduler/framework/plugins/volumebinding (``persistentvolumeclaim "x" not found``, ``unbound immediate
 PersistentVolumeClaims``, ``didn't match PersistentVolume's node affinity``) and volumezone (``no available volume
@@ -18,17 +18,20 @@ from incidents.object_health import claims_of
 from incidents.objects import CLAIM, NODE, STORAGE_CLASS, VOLUME, Manifest, reference
 from incidents.proposals import Diagnosis, Needs, Opinion, Recreate, SetField, Silent
 from incidents.symptoms import Symptom
+from playbooks import full
 from playbooks.attaching import considered, explained
 from playbooks.claims import other_claim
 from playbooks.confidence import ONLY_ONE_FITS
 from playbooks.edits import named, opinion, wanting
+from playbooks.full import ENDS
 from playbooks.neighbours import nearest
 from playbooks.volumes import unfit
 
 FAMILY = "storage"
-SYMPTOMS = (Symptom.UNSCHEDULABLE, Symptom.CLAIM_PENDING)
+SYMPTOMS = (Symptom.UNSCHEDULABLE, Symptom.CLAIM_PENDING, *ENDS)
 SUBJECTS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", CLAIM.kind, STORAGE_CLASS.kind)
 
+_WAITING = (Symptom.UNSCHEDULABLE, Symptom.CLAIM_PENDING)
 _NOT_FOUND = re.compile(r'persistentvolumeclaim "(?P<name>[a-z0-9.-]+)" not found')
 _UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims")
 _ELSEWHERE = re.compile(r"volume node affinity conflict|PersistentVolume's node affinity|no available volume zone")
@@ -38,12 +41,13 @@ _TELLING = 0.92  # a claim explains why no node takes a pod; that no node does e
 
 def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
     """An opinion on the first claim that keeps pods from being placed."""
-    findings = [found for found in evidence.health.findings if found.symptom in SYMPTOMS]
+    findings = [found for found in evidence.health.findings if found.symptom in _WAITING]
     said = "\n".join(found.detail for found in findings)
     pending = any(found.symptom is Symptom.CLAIM_PENDING for found in findings)
     missing = _NOT_FOUND.search(said)
     if not (missing or pending or _UNBOUND.search(said) or _ELSEWHERE.search(said)):
-        return considered(evidence, FAMILY) or _bound(evidence, "no volume is waited for")
+        answer = considered(evidence, FAMILY) or full.considered(evidence, FAMILY)
+        return answer or _bound(evidence, "no volume is waited for")
     if evidence.subject.kind == STORAGE_CLASS.kind:
         cause = f"claims of StorageClass {evidence.subject.name} stay unbound"
         return Silent("what provisions its volumes is for a person to look at", _told(cause, said))
@@ -108,7 +112,7 @@ def _other_class(evidence: Evidence, claim: Manifest, meant: str, told: Diagnosi
     if by_hand or metadata.get("ownerReferences") or evidence.subject.kind == "StatefulSet":
         return None
     name = metadata["name"]
-    symptom = next(found.symptom for found in evidence.health.findings if found.symptom in SYMPTOMS)
+    symptom = next(found.symptom for found in evidence.health.findings if found.symptom in _WAITING)
     return opinion(
         evidence,
         family=FAMILY,

@@ -18,7 +18,8 @@ from incidents.changes import CHANGE_ANNOTATION, Baseline, Change, ChangeState, 
 from incidents.evidence import Evidence
 from incidents.health import PROGRESS_DEADLINE_SECONDS, steady
 from incidents.incident import Incident, Result, Verification
-from incidents.objects import ChangeId
+from incidents.object_health import RESIZE_SECONDS
+from incidents.objects import CLAIM, ChangeId
 from incidents.patch import leaf_diff
 from incidents.pointers import value_at
 from incidents.policy import Answer, Policy
@@ -341,6 +342,7 @@ class Remediation:
     def _deadline(self, live: dict[str, Any]) -> datetime:
         """When verification ends at the latest: never further off than others believe, whatever the spec says."""
         allowed = int(live.get("spec", {}).get("progressDeadlineSeconds") or PROGRESS_DEADLINE_SECONDS)
+        allowed += RESIZE_SECONDS if live.get("kind") == CLAIM.kind else 0  # its volume grows first
         wanted = timedelta(seconds=(allowed + self._settle_seconds) / self._clock.speed)
         return self._clock.now() + min(wanted, LONGEST_DEADLINE)
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from evidence.snapshots import read_snapshot
-from incidents.changes import Change, ChangeState
+from incidents.changes import Change, ChangeState, InverseKind
 from incidents.health import steady
 from incidents.incident import Incident
 from incidents.objects import NODE, ChangeId
 from incidents.symptoms import Symptom
-from remediation.undo import Undo, UndoRefused
+from remediation.undo import NO_WAY_BACK, Undo, UndoRefused
 from tools.clock import Clock
 from tools.cluster.reader import Reader
 from tools.store import Store
@@ -39,7 +39,7 @@ class Settling:
         """Take the incident's standing changes back, newest first.
 
         They stay if more replicas are ready than before the first of them, or if somebody else has changed the
-        spec since. If one cannot be taken back, the rest wait for a person.
+        spec since. If one cannot be taken back, the rest wait for a person; what never could is in nobody's way.
         """
         changes = await self._store.changes(incident.id)
         standing = [change for change in changes if change.stands]
@@ -52,7 +52,8 @@ class Settling:
         reason = await self._reason_to_keep(incident, standing) if standing else ""
         if reason:
             return await self._keep(standing, tuple(undone), reason)
-        for change in reversed(standing):
+        for_good = [change for change in standing if change.inverse.kind is InverseKind.NONE]
+        for change in (one for one in reversed(standing) if one not in for_good):
             try:
                 await self._undo.undo(change)
             except UndoRefused as error:
@@ -60,6 +61,8 @@ class Settling:
                 left = [other for other in standing if other.id not in undone]
                 return await self._keep(left, tuple(undone), f"change {change.id} cannot be undone: {error}")
             undone.append(change.id)
+        if for_good:
+            return await self._keep(for_good, tuple(undone), f"change {for_good[0].id}: {NO_WAY_BACK}")
         return Settlement(undone=tuple(undone))
 
     async def _reason_to_keep(self, incident: Incident, standing: Sequence[Change]) -> str:

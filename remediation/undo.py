@@ -1,7 +1,8 @@
 """Taking a change back: exactly the fields it changed, and only while nobody else has changed them since.
 
 The program's own undo and the one that a person types are this one. If one field has another value than the change
-gave it, nothing is overwritten: the refusal carries the three-way difference, for a person to decide.
+gave it, nothing is overwritten: the refusal carries the three-way difference, for a person to decide. What has no way
+back is not tried: the API server would refuse it, and the change stands, as a person was told before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, Operation
+from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, InverseKind, Operation
 from incidents.objects import ChangeId, Manifest
 from incidents.patch import unmarked
 from incidents.pointers import ABSENT, value_at
@@ -29,6 +30,8 @@ from tools.cluster.reader import Reader
 from tools.store import Store
 
 __all__ = ["ThreeWay", "Undo", "UndoRefused", "differences_since"]
+
+NO_WAY_BACK = "it cannot be taken back: a claim that has grown never gets smaller"
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +69,8 @@ class Undo:
         live = await self._live(change)
         if _is_back(change, live):
             return await self._record(change, "already back", by)
+        if change.inverse.kind is InverseKind.NONE:
+            raise UndoRefused(NO_WAY_BACK)
         operations = await self._operations(change, live)
         sent_at = self._clock.now()
         try:

@@ -19,10 +19,11 @@ from evidence.sight import Looking, Sight
 from incidents.changes import Change
 from incidents.health import Health, State, assess, pod_findings, restarts, steady
 from incidents.incident import Result, Verification
-from incidents.objects import NODE, ObjectRef
+from incidents.object_health import RESIZE_SECONDS
+from incidents.objects import CLAIM, NODE, Manifest, ObjectRef
 from incidents.ordering import of_present_revision
 from incidents.own_limits import lived_seconds, was_evicted
-from incidents.pod_health import left_behind_findings
+from incidents.pod_health import Finding, container_statuses, left_behind_findings, timestamp
 from incidents.proposals import Drain
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
@@ -34,6 +35,7 @@ from tools.cluster.errors import ClusterError
 
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
 PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
+_CRASHES = (Symptom.CRASH_LOOP, Symptom.OOM_KILLED)
 _COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP, Symptom.EVICTED)
 _AS_LONG_AGAIN = 2  # a pod that fills its disk evenly lives twice as long with twice the room
 _CORDONED = "nothing new is placed on the node; what ails it is for people to mend"
@@ -130,7 +132,8 @@ class Verifier:
             return None if left.goes_on else _verdict(Result.BETTER, "; ".join(filter(None, (_CORDONED, left.said))))
         lasted = quiet.lasted(snapshot, health, now) * self._clock.speed
         patient = change.proposal.ends in _COUNTED or lasted >= PATIENCE_SECONDS
-        if patient and promised_symptom_is_back(change, snapshot, now, self._clock.speed):
+        since = _counts_from(change, snapshot, self._clock.speed)
+        if patient and promised_symptom_is_back(change, snapshot, now, self._clock.speed, since=since):
             return _failing_again(change, snapshot, health, now, self._clock.speed)
         settle = self._settle(change, snapshot)
         settled = lasted >= settle
@@ -140,7 +143,7 @@ class Verifier:
         if health.state is State.WELL and now < last_look:
             return None
         lasting = lasted >= max(self._settle_seconds, PATIENCE_SECONDS)
-        if now >= change.deadline or (lasting and _fails_otherwise(snapshot, now, self._clock.speed)):
+        if now >= change.deadline or (lasting and _fails_otherwise(snapshot, now, self._clock.speed, since)):
             return _at_the_end(change, snapshot, health, now, self._clock.speed)
         return None
 
@@ -174,16 +177,52 @@ def _pause(lasted: float, settle_seconds: float) -> float:
     return min(pause, settle_seconds - lasted) if lasted < settle_seconds else pause
 
 
-def promised_symptom_is_back(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> bool:
-    """Whether a pod of the present spec shows the symptom that the change promised to end; evicted ones did."""
-    found = [finding for pod in of_present_revision(snapshot) for finding in pod_findings(pod, now, speed)]
+def promised_symptom_is_back(
+    change: Change, snapshot: Snapshot, now: datetime, speed: float, *, since: datetime | None = None
+) -> bool:
+    """Whether a pod of the present spec shows the symptom that the change promised to end; evicted ones did.
+
+    ``since``: crashes before that do not count.
+    """
+    found = [
+        finding
+        for pod in of_present_revision(snapshot)
+        for finding in pod_findings(pod, now, speed)
+        if not _is_over(pod, finding, since)
+    ]
     return any(
         finding.symptom is change.proposal.ends for finding in (*found, *left_behind_findings(snapshot, now, speed))
     )
 
 
-def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float) -> bool:
-    return any(True for pod in of_present_revision(snapshot) for _ in pod_findings(pod, now, speed))
+def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float, since: datetime | None) -> bool:
+    return any(
+        not _is_over(pod, finding, since)
+        for pod in of_present_revision(snapshot)
+        for finding in pod_findings(pod, now, speed)
+    )
+
+
+def _counts_from(change: Change, snapshot: Snapshot, speed: float) -> datetime | None:
+    """From when on crashes say something of a change to another object than the workload, whose pods stay as they are.
+
+    They wait out their back-off from before it; and a volume takes its time to grow. None: of a change to the workload
+    new pods tell.
+    """
+    if snapshot.workload["metadata"]["uid"] == change.object.uid:
+        return None
+    grows = timedelta(seconds=RESIZE_SECONDS / speed if change.target.kind == CLAIM.kind else 0)
+    return (change.sent_at or change.prepared_at) + grows
+
+
+def _is_over(pod: Manifest, finding: Finding, since: datetime | None) -> bool:
+    """Whether a finding is about a container that has ended before that moment, and not again after it."""
+    if since is None or finding.symptom not in _CRASHES:
+        return False
+    statuses = [one for one in container_statuses(pod) if one.get("name") == finding.container]
+    ends = [(one.get(which) or {}).get("terminated") or {} for one in statuses for which in ("state", "lastState")]
+    moments = [moment for end in ends if (moment := timestamp(end.get("finishedAt"))) is not None]
+    return bool(moments) and max(moments) < since
 
 
 def gained(change: Change, snapshot: Snapshot, now: datetime, speed: float) -> int:

@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 import structlog
 
+from evidence.certificates import Certificates
 from evidence.snapshots import read_snapshot
+from evidence.surroundings import read_ingress
 from incidents.health import State, assess, ended_at
 from incidents.object_health import backends_of, job_end, taken_up
 from incidents.objects import (
@@ -28,6 +30,7 @@ from incidents.objects import (
     JOB,
     NODE,
     POD,
+    SECRET,
     SERVICE,
     STATEFUL_SET,
     STORAGE_CLASS,
@@ -217,7 +220,7 @@ class Look:
             await self._raising.judge(Snapshot(workload=service, read_at=self._now))
 
     async def _ingresses(self) -> None:
-        """Those that name a Service or a class that is not there; what may be on its way out is looked up first."""
+        """Those that name what is not there; what may be on its way out is looked up first, but for certificates."""
         if SERVICE.kind in self.unread:
             return
         found = [ingress async for ingress in self._each(INGRESS)]
@@ -228,14 +231,22 @@ class Look:
         if unclaimed and not self._parts.policy.namespaces:
             classes = {item["metadata"]["name"] async for item in self._each(INGRESS_CLASS)}
             classes |= unclaimed if INGRESS_CLASS.kind in self.unread else set()
+        certificates = Certificates(self._parts.reader)
         for ingress in found:
             with self._for_itself(INGRESS):
                 namespace, spec = ingress["metadata"]["namespace"], ingress.get("spec") or {}
                 lost = [name for name in backends_of(ingress) if (namespace, name) not in self._services]
-                if lost or ((wanted := spec.get("ingressClassName")) and wanted in unclaimed - classes):
-                    read = await read_snapshot(self._parts.reader, reference(ingress), now=self._now)
-                    if read is not None:
-                        await self._raising.judge(read)
+                classless = (wanted := spec.get("ingressClassName")) and wanted in unclaimed - classes
+                if lost or classless or await _lacks_one(ingress, certificates):
+                    await self._look_closely_at_ingress(ingress, certificates)
+        if certificates.unread:
+            self.unread.add(SECRET.kind)
+
+    async def _look_closely_at_ingress(self, ingress: Object, certificates: Certificates) -> None:
+        """Read it in full; what was listed of Secrets a moment ago is not listed again."""
+        reader = self._parts.reader
+        if (read := await reader.find(reference(ingress))) is not None:
+            await self._raising.judge(await read_ingress(reader, read, now=self._now, certificates=certificates))
 
     async def _claim(self, claim: Object) -> None:
         if claim.get("status", {}).get("phase") == "Bound":
@@ -257,6 +268,15 @@ class Look:
                 read_at=self._now,
             )
         )
+
+
+async def _lacks_one(ingress: Object, certificates: Certificates) -> bool:
+    """Whether a certificate that it names is not there; Secrets that cannot be listed cost the sweep nothing else."""
+    try:
+        return bool(await certificates.missing(ingress))
+    except ClusterError as error:
+        log.debug("sweep.unread", kind=SECRET.kind, error=str(error))
+        return False
 
 
 def _labels_of(template: bytes) -> dict[str, str]:

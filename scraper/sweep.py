@@ -57,7 +57,7 @@ class Sweep:
             log.warning("sweep.broken_off", error=str(error))
         if look.unread != self._unread:
             log.warning(
-                "sweep.unread", kinds=sorted(look.unread), hint="they could not be listed; see deploy/rbac.yaml"
+                "sweep.unread", kinds=sorted(look.unread), hint="they could not be listed; see the roles in deploy/"
             )
         self._unread = frozenset(look.unread)
         for kind, because in sorted(look.odd - self._odd):  # once, and not with every sweep

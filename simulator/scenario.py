@@ -5,7 +5,8 @@ same file serves the embedded cluster and a real one. What a repair may change (
 what should become of it (``expected``) is what a good engineer would do, whoever is being looked at; where the
 program is not that far, ``gap`` says what it lacks, and ``untold`` why a person is not told the cause. ``shows`` are
 the events by which one knows that it is broken in the way that is meant, ``sometimes`` the Warnings that depend on who
-was first. ``slips`` and ``images`` are for the variants.
+was first. ``slips`` and ``images`` are for the variants. ``secret_keys``: it is for a program that has been granted the
+optional right to list Secrets, and is played by itself or with others of the kind.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ _OPTIONAL = {
     "sometimes",
     "demo",
     "embedded_only",
+    "secret_keys",
     "slips",
     "images",
     "gap",
@@ -95,8 +97,9 @@ class Scenario:
     """One scenario, as its file states it.
 
     ``demo``: it belongs to the short demonstration; ``embedded_only``: why it cannot run on a real control plane
-    without a cloud or a network, empty if it can. ``gap``: what keeps the program from ending it as expected,
-    ``untold``: what keeps it from naming the cause to a person; empty where it does.
+    without a cloud or a network, empty if it can. ``secret_keys``: the program may list Secrets in it. ``gap``: what
+    keeps the program from ending it as expected, ``untold``: what keeps it from naming the cause to a person; empty
+    where it does.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Scenario:
     sometimes: tuple[Sometimes, ...] = ()
     demo: bool = False
     embedded_only: str = ""
+    secret_keys: bool = False
     gap: str = ""
     untold: str = ""
 
@@ -207,6 +211,7 @@ def _scenario(raw: Mapping[str, Any]) -> Scenario:
         sometimes=tuple(Sometimes(item["reason"], item["because"]) for item in raw.get("sometimes") or ()),
         demo=bool(raw.get("demo", False)),
         embedded_only=str(raw.get("embedded_only", "")),
+        secret_keys=bool(raw.get("secret_keys", False)),
         gap=str(raw.get("gap", "")),
         untold=str(raw.get("untold", "")),
     )

@@ -19,7 +19,7 @@ from simulator.renaming import Renaming, Vocabulary
 from simulator.scenario import Scenario, ScenarioError, parse_scenario, scenario_documents
 from simulator.wordlists import DIALECTS, SetName
 
-_KEPT = ("name", "family", "title", "demo", "embedded_only", "slips", "images", "gap", "untold")
+_KEPT = ("name", "family", "title", "demo", "embedded_only", "secret_keys", "slips", "images", "gap", "untold")
 _KEPT_EXPECTED = ("outcome", "also", "because", "family", "workloads_well")
 _OFFICIAL = "docker.io/"
 _MARK = "0123456789abcdefghijkmnpqrstuvwxyz"

@@ -22,12 +22,16 @@ def registries_at(address: str, hosts: Sequence[str] = HOSTS) -> tuple[str, ...]
 
 @asynccontextmanager
 async def opened_at(
-    cluster: EmbeddedCluster, folder: Path, *, speed: float, hosts: Sequence[str] = HOSTS
+    cluster: EmbeddedCluster, folder: Path, *, speed: float, hosts: Sequence[str] = HOSTS, secret_keys: bool = False
 ) -> AsyncIterator[App]:
-    """The program, not yet watching, with its store and its notices in the folder."""
+    """The program, not yet watching, with its store and its notices in the folder.
+
+    ``secret_keys``: it may list Secrets.
+    """
     nobody = {"openai_api_key": None, "openai_base_url": None, "tavily_api_key": None}
     # Whatever the developer's environment says.
-    settings = embedded_settings(folder, registries=registries_at(cluster.registry, hosts), **nobody)
+    registries = registries_at(cluster.registry, hosts)
+    settings = embedded_settings(folder, registries=registries, read_secret_keys=secret_keys, **nobody)
     kubeconfig, notifier = cluster.kubeconfig(user=USER), FileNotifier(folder / "notices.jsonl")
     async with open_app(settings, kubeconfig=kubeconfig, speed=speed, notifier=notifier) as app:
         yield app

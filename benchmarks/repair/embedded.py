@@ -45,7 +45,7 @@ async def _play(batch: Batch) -> list[Run]:
             played = await play(
                 scenarios,
                 admin=admin,
-                program=_program(cluster, variants, Path(folder), batch.speed, said),
+                program=_program(cluster, variants, Path(folder), batch, said),
                 dump=cluster.dump,
                 seconds=batch.patience,
                 speed=batch.speed,
@@ -68,9 +68,10 @@ async def _play(batch: Batch) -> list[Run]:
 
 @asynccontextmanager
 async def _program(
-    cluster: EmbeddedCluster, variants: Variants, folder: Path, speed: float, said: dict[str, Said]
+    cluster: EmbeddedCluster, variants: Variants, folder: Path, batch: Batch, said: dict[str, Said]
 ) -> AsyncIterator[Incidents]:
     """The program at work; what it has said is read before it is closed. It may ask the cluster's registry for tags."""
-    async with opened_at(cluster, folder, speed=speed, hosts=variants.hosts) as app, app.daemon().watching():
+    opened = opened_at(cluster, folder, speed=batch.speed, hosts=variants.hosts, secret_keys=batch.secret_keys)
+    async with opened as app, app.daemon().watching():
         yield app.store.incidents
         said |= await read_said(app.store)

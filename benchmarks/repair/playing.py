@@ -70,16 +70,17 @@ def played(
 
 
 def _batches(keys: Sequence[Key], pace: Pace) -> Iterator[Batch]:
-    by_seed: dict[tuple[SetName, int], list[str]] = {}
+    granted = {item.name for item in load_scenarios() if item.secret_keys}
+    alike: dict[tuple[SetName, int, bool], list[str]] = {}
     for key in keys:
-        by_seed.setdefault((key.words, key.seed), []).append(key.scenario)
+        alike.setdefault((key.words, key.seed, key.scenario in granted), []).append(key.scenario)
     side = keys[0].side
     size, patience = pace.together or TOGETHER[side], pace.patience or PATIENCE[side]
-    for (words, seed), names in by_seed.items():
+    for (words, seed, secret_keys), names in alike.items():
         number = math.ceil(len(names) / size)
         for start in range(number):
             cut = tuple(names[start::number])
-            yield Batch(names=cut, words=words, seed=seed, speed=pace.speed, patience=patience)
+            yield Batch(names=cut, words=words, seed=seed, speed=pace.speed, patience=patience, secret_keys=secret_keys)
 
 
 def _on_embedded_ones(batches: Sequence[Batch], processes: int) -> Iterator[list[Run] | BatchFailed]:

@@ -50,7 +50,8 @@ def play_real(binaries: Path, batch: Batch, *, progress: Progress | None = None)
         try:
             with ControlPlane(binaries) as control_plane:
                 registry = control_plane.start_kubelet(nodes=NODES, catalogue=catalogue).registry
-                program = Program(control_plane, Path(folder), settings=_settings(variants, registry))
+                settings, granted = _settings(variants, registry), batch.secret_keys
+                program = Program(control_plane, Path(folder), settings=settings, secret_keys=granted)
                 return asyncio.run(_play(control_plane, program, batch, variants, progress))
         except Exception as error:  # whatever a component or the program failed with; the other batches go on
             raise BatchFailed(f"{', '.join(batch.names)}: {error!r}") from error

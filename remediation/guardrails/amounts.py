@@ -1,7 +1,8 @@
 """Rules on numbers: how far a request, a limit, a probe's patience and the replicas may be moved in one incident.
 
 Up within a factor and an absolute bound. Down only where the present value keeps pods from being created or placed at
-all, and then by no more than the same factor: less than was asked for is no repair of what has run.
+all, and then by no more than the same factor: less than was asked for is no repair of what has run. A claim that is
+there has bounds of its own, and never gets smaller: what it holds could be lost.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from typing import Any
 
 from incidents.changes import LeafChange
 from incidents.evidence import POD_PATHS
+from incidents.objects import CLAIM
 from incidents.pointers import parts_of
-from incidents.policy import Answer, Bounds, Ruling
-from incidents.proposals import RollBack
+from incidents.policy import Answer, Ruling
+from incidents.proposals import Recreate, RollBack
 from incidents.quantities import UnreadableQuantity, format_bytes, format_millis, parse_bytes, parse_millis
 from incidents.symptoms import Symptom
 from remediation.guardrails.view import View
 
+_STORAGE = "storage"
 _NEVER_CREATED = frozenset({Symptom.CREATE_FORBIDDEN})
 _NEVER_PLACED = _NEVER_CREATED | {Symptom.UNSCHEDULABLE}
 _PROBE_DEFAULTS = {"periodSeconds": 10, "failureThreshold": 3, "timeoutSeconds": 1, "initialDelaySeconds": 0}
@@ -27,7 +30,7 @@ Writing = Callable[[int], str]
 
 
 def amounts(view: View) -> Iterator[Ruling]:
-    """Memory, CPU and ephemeral storage of containers, and sizes of emptyDir volumes, within the policy's bounds."""
+    """Memory, CPU and ephemeral storage of containers, and sizes of volumes, within the policy's bounds."""
     if isinstance(view.proposal.action, RollBack):
         return
     for leaf in view.diff:
@@ -39,7 +42,7 @@ def amounts(view: View) -> Iterator[Ruling]:
 
 
 def _amount(view: View, leaf: LeafChange, *, what: str, which: str) -> Iterator[Ruling]:
-    rule, read, write, factor, most = _measures(what, view.policy.bounds)
+    rule, read, write, factor, most = _measures(what, view)
     before = view.original(leaf.pointer, leaf.before)
     if leaf.after is None:
         if which == "limits":
@@ -54,6 +57,9 @@ def _amount(view: View, leaf: LeafChange, *, what: str, which: str) -> Iterator[
         yield Ruling(rule, Answer.REFUSE, f"{leaf.pointer} would exceed {write(most)}, or be nothing at all")
     if old is None:
         return
+    if new < old and rule == _STORAGE and not isinstance(view.proposal.action, Recreate):
+        yield Ruling(rule, Answer.REFUSE, f"{leaf.pointer} would go down, and what a claim holds could be lost")
+        return
     if new > old * factor:
         yield Ruling(rule, Answer.REFUSE, f"{leaf.pointer} would be more than {factor:g} times")
     if new < old and view.proposal.ends not in (_NEVER_CREATED if which == "limits" else _NEVER_PLACED):
@@ -62,10 +68,13 @@ def _amount(view: View, leaf: LeafChange, *, what: str, which: str) -> Iterator[
         yield Ruling(rule, Answer.NEEDS_APPROVAL, f"{leaf.pointer} would be less than a {factor:g}th")
 
 
-def _measures(what: str, bounds: Bounds) -> tuple[str, Reading, Writing, float, int]:
+def _measures(what: str, view: View) -> tuple[str, Reading, Writing, float, int]:
     """The rule's name, how to read and write the quantity, and its bounds."""
+    bounds = view.policy.bounds
     if what == "cpu":
         return "cpu", parse_millis, format_millis, bounds.cpu_factor, bounds.cpu_millis
+    if view.proposal.target.kind == CLAIM.kind:
+        return _STORAGE, parse_bytes, format_bytes, bounds.storage_factor, bounds.storage_bytes
     rule = "memory" if what == "memory" else "disk"  # what may be written is bounded as what may be kept in memory
     return rule, parse_bytes, format_bytes, bounds.memory_factor, bounds.memory_bytes
 

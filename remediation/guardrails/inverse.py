@@ -16,10 +16,19 @@ from remediation.guardrails.view import View
 def inverse_of(proposal: Proposal) -> InverseKind:
     """How far the action of a proposal can be taken back."""
     match proposal.action:
+        case tuple() if grows_a_claim(proposal):  # the API server refuses to make one smaller again
+            return InverseKind.NONE
         case RollBack() | tuple():  # fields of one object, and what stood there before is known
             return InverseKind.EXACT
         case Recreate() | Create() | Drain():  # another object, equal in all that its author wrote
             return InverseKind.COMPENSATING
+
+
+def grows_a_claim(proposal: Proposal) -> bool:
+    """Whether a claim that is there is to ask for another size (pkg/apis/core/validation: it may only grow)."""
+    return proposal.target.kind == CLAIM.kind and any(
+        edit.path.startswith("/spec/resources") for edit in proposal.edits
+    )
 
 
 def way_back(view: View) -> Iterator[Ruling]:

@@ -58,7 +58,8 @@ def terminating(view: View) -> Iterator[Ruling]:
         return
     uid = view.live["metadata"]["uid"]
     if any(change.between and change.concerns(uid) for change in view.recent):
-        yield Ruling("terminating", Answer.DEFER, "another incident is making it anew")
+        soon = view.now + timedelta(seconds=view.windows.switched / 10)
+        yield Ruling("terminating", Answer.DEFER, "another incident is making it anew", soon)
     else:
         yield Ruling("terminating", Answer.REFUSE, "the object is being deleted")
 
@@ -83,4 +84,6 @@ def foreign_change(view: View) -> Iterator[Ruling]:
     if change is None or until is None or change in view.known | {own.id for own in view.earlier}:
         return
     if until.tzinfo is not None and view.now < until < view.now + LONGEST_CLAIM:
-        yield Ruling("foreign-change", Answer.DEFER, f"change {clean(change, 64)} is being verified until {until}")
+        yield Ruling(
+            "foreign-change", Answer.DEFER, f"change {clean(change, 64)} is being verified until {until}", until
+        )

@@ -101,7 +101,7 @@ async def _http(spec: dict[str, Any], target: Target, timeout: float) -> Found:
     if (scheme == "https") != (port in program.tls_ports):
         return Found(_wrong_scheme(url, scheme))
     answer = program.ports[port].get(path.partition("?")[0], Answer(404))
-    seconds = answer.seconds + target.process.lag_seconds
+    seconds = target.process.takes(answer.seconds)
     if seconds > timeout:
         return Found(
             f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)', timeout
@@ -123,10 +123,11 @@ async def _grpc(spec: dict[str, Any], target: Target, timeout: float) -> Found:
         health = "grpc.health.v1.Health"
         why = f"unknown service {health}"
         return Found(f"error: this server does not implement the grpc health protocol ({health}): {why}")
-    if answer.seconds + target.process.lag_seconds > timeout:
+    seconds = target.process.takes(answer.seconds)
+    if seconds > timeout:
         return Found(f"timeout: health rpc did not complete within {timeout:g}s", timeout)
     serving = answer.status < 400 and not (answer.upstream and await target.process.lacks_upstream())
-    return Found(None if serving else 'service unhealthy (responded with "NOT_SERVING")', answer.seconds)
+    return Found(None if serving else 'service unhealthy (responded with "NOT_SERVING")', seconds)
 
 
 def _wrong_scheme(url: str, scheme: str) -> str:

@@ -71,7 +71,11 @@ class ContainerRun:
         beside = [probe.run() for probe in probes.probes]
         if self._post_start_handler is not None:
             beside.append(self._post_start(self._post_start_handler, target))
-        end = await self._until_end_with(beside, process, target) if beside else await self._until_end(process, target)
+        try:
+            end = await self._until_end_with(beside, process, target)
+        finally:  # also where the pod vanishes: what is on its volumes stays
+            if execution.room is not None:
+                self._run.node.contents.wrote(execution.room, process.disk_mebibytes)
         self._state.process = None
         self._run.bound.pop(self._state.name, None)
         self._ended(end)
@@ -116,6 +120,8 @@ class ContainerRun:
         self.kill("FailedPostStartHook")
 
     async def _until_end_with(self, beside: list[Coroutine[Any, Any, None]], process: Process, target: Target) -> End:
+        if not beside:
+            return await self._until_end(process, target)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in beside]
             end = await self._until_end(process, target)

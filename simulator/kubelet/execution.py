@@ -1,7 +1,9 @@
 """What a program does once its container runs: when it answers, what it logs, how and when it ends. Pure.
 
 Decided once, at the start, from the catalogue, the container's spec and what surrounds it; all times count in
-simulated seconds from that start. Only memory is asked for again, since a limit can be changed meanwhile.
+simulated seconds from that start. Only memory is asked for again, since a limit can be changed meanwhile; limits.cpu is
+taken as it is at the start. A program that wants to compute more than that is throttled (the CFS quota of its cgroup):
+it gets the limit, and takes as many times longer.
 """
 
 import re
@@ -10,10 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simulator.kubelet import shell
+from simulator.kubelet.filling import Room
 from simulator.kubelet.programs import Exit, Program, Upstream
-from simulator.quantities import MEBIBYTE, to_bytes
+from simulator.quantities import MEBIBYTE, to_bytes, to_millicores
 
 OOM_CODE = 137
+AT_WORK = 10.0
+"""How many times as much a program computes while it starts or is busy."""
 _HEAP = re.compile(r"(?<!\S)-Xmx(?P<number>\d+)(?P<unit>[mg])(?!\S)", re.IGNORECASE)
 _HEAP_CODE = 3
 _FAIL_SECONDS = 0.4
@@ -31,7 +36,7 @@ class Surroundings:
     """What a program finds: names of variables, paths of files, paths it cannot write to, services that are away.
 
     ``unreachable`` holds, by upstream, the network's words for it; ``bound`` the ports that other containers of its
-    pod listen on.
+    pod listen on. ``room``: the claim's volume that it writes to, if it does.
     """
 
     variables: Collection[str] = ()
@@ -39,6 +44,7 @@ class Surroundings:
     read_only: Collection[str] = ()
     unreachable: tuple[tuple[Upstream, str], ...] = ()
     bound: Collection[int] = ()
+    room: Room | None = None
 
 
 @dataclass(frozen=True)
@@ -55,24 +61,58 @@ class End:
 @dataclass(frozen=True)
 class Execution:
     """One run of one container. ``answers_after`` is None when it never listens; ``own`` says whether the
-    program of the image runs, and not a command of the pod's."""
+    program of the image runs, and not a command of the pod's; ``cpu_limit`` is in millicores."""
 
     program: Program
     logs: tuple[str, ...]
     answers_after: float | None
     end: End | None
     own: bool = True
+    cpu_limit: float | None = None
+    room: Room | None = None
+
+    @property
+    def start_seconds(self) -> float:
+        """How long it takes until it listens, as it is throttled."""
+        return self.program.start_seconds * self.slowed(AT_WORK)
+
+    def computes(self, factor: float = 1.0) -> float:
+        """What it gets of what it wants to compute, in millicores; ``factor``: how many times its usual."""
+        wanted = self.program.cpu_millicores * factor
+        return wanted if self.cpu_limit is None else min(wanted, self.cpu_limit)
+
+    def slowed(self, factor: float = 1.0) -> float:
+        """How many times longer everything takes it then."""
+        got = self.computes(factor)
+        return self.program.cpu_millicores * factor / got if got > 0 else 1.0
 
     def memory_mebibytes(self, age: float) -> float:
         """The working set at that age: it grows evenly while starting, and then as the program does."""
         program = self.program
-        started = min(1.0, age / program.start_seconds) if program.start_seconds > 0 else 1.0
+        started = min(1.0, age / self.start_seconds) if self.start_seconds > 0 else 1.0
         return program.working_set * started + program.growth_per_second * max(0.0, age)
 
     def disk_mebibytes(self, age: float) -> float:
-        """What it has written by that age."""
-        written, most = self.program.disk_per_second * max(0.0, age), self.program.disk_most
-        return written if most is None else min(written, most)
+        """What it has written by that age, in this run."""
+        return min(self.program.disk_per_second * max(0.0, age), self._wants, self._room_left)
+
+    @property
+    def _wants(self) -> float:
+        """What it writes until it has all that it needs: what stands on a claim's volume counts towards that."""
+        most, held = self.program.disk_most, self.room.held if self.room is not None else 0.0
+        return float("inf") if most is None else max(0.0, most - held)
+
+    @property
+    def _room_left(self) -> float:
+        return float("inf") if self.room is None else self.room.left
+
+    def out_of_space(self) -> End | None:
+        """When the volume is full that it writes to: it says so, and ends."""
+        program, room = self.program, self.room
+        if room is None or program.disk_per_second <= 0 or self._wants <= room.left:
+            return None
+        seconds = max(_FAIL_SECONDS, room.left / program.disk_per_second)
+        return End(seconds, 1, "Error", (room.refusal(program.disk_path),))
 
     def out_of_memory(self, container: dict[str, Any]) -> End | None:
         """When the kernel kills it for growing beyond limits.memory; it gets no last word."""
@@ -82,14 +122,14 @@ class Execution:
         program, room = self.program, to_bytes(limit) / MEBIBYTE - self.program.working_set
         if room < 0:  # it is reached while starting, in proportion to how far it gets
             share = max(0.2, min(1.0, 1.0 + room / program.working_set))
-            return End(max(0.3, program.start_seconds * share), OOM_CODE, "OOMKilled")
+            return End(max(0.3, self.start_seconds * share), OOM_CODE, "OOMKilled")
         if program.growth_per_second <= 0:
             return None
         return End(max(0.3, room / program.growth_per_second), OOM_CODE, "OOMKilled")
 
     def ends(self, container: dict[str, Any]) -> End | None:
         """How and when it ends with the container's present limits, by itself or by the kernel."""
-        known = [end for end in (self.end, self.out_of_memory(container)) if end is not None]
+        known = [end for end in (self.end, self.out_of_memory(container), self.out_of_space()) if end is not None]
         return min(known, key=lambda end: end.after_seconds, default=None)
 
 
@@ -110,7 +150,15 @@ def plan(program: Program, container: dict[str, Any], around: Surroundings) -> E
     if refused is not None:
         line, code = refused
         return Execution(program, program.logs, None, End(_FAIL_SECONDS, code, "Error", (line,)))
-    return Execution(program, program.logs, program.start_seconds, _own_end(program))
+    limit = _cpu_limit(container)
+    starting = Execution(program, program.logs, None, None, cpu_limit=limit)
+    end = _own_end(program)
+    return Execution(program, program.logs, starting.start_seconds, end, cpu_limit=limit, room=around.room)
+
+
+def _cpu_limit(container: dict[str, Any]) -> float | None:
+    """limits.cpu in millicores; none at all is no limit."""
+    return to_millicores(((container.get("resources") or {}).get("limits") or {}).get("cpu", 0)) or None
 
 
 def _refused(program: Program, arguments: list[str], around: Surroundings) -> tuple[str, int] | None:

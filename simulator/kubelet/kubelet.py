@@ -22,6 +22,7 @@ from simulator.kubelet.admission import admit
 from simulator.kubelet.catalogue import Catalogue
 from simulator.kubelet.container_state import ContainerState
 from simulator.kubelet.eviction import EvictionManager
+from simulator.kubelet.filling import Contents
 from simulator.kubelet.images import NodeImages, RegistryHosts
 from simulator.kubelet.joining import Joining
 from simulator.kubelet.log_server import log_app
@@ -66,6 +67,7 @@ class Kubelet:
         self._hosts = RegistryHosts(catalogue, clock)
         self._network = Network(client, self._listens)
         self._evictions = EvictionManager(clock, self._recorder)
+        self._contents = Contents()
         self.ready = asyncio.Event()
         self.log_port = 0  # metrics are there, too
         names = (f"{self._options.name_prefix}-{number + 1}" for number in range(self._options.nodes))
@@ -84,6 +86,7 @@ class Kubelet:
             network=self._network,
             random=random.Random(f"{self._options.seed}/{number}"),
             requested_by_others=partial(self._requested, name),
+            contents=self._contents,
         )
 
     async def run(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from simulator.api_client import ApiClient
 from simulator.clock import SimClock
 from simulator.event_recorder import EventRecorder, EventSource
+from simulator.kubelet.filling import Contents
 from simulator.kubelet.images import NodeImages
 from simulator.kubelet.network import Network
 from simulator.node_fit import PodRequests
@@ -40,6 +41,8 @@ class NodeContext:
     random: random.Random
     requested_by_others: Callable[[str], PodRequests] = field(default=lambda _: PodRequests())
     """What the node's other pods request, without the one of that uid."""
+    contents: Contents = field(default_factory=Contents)
+    """What stands on the volumes of claims: the same for all nodes."""
     pressures: frozenset[str] = frozenset()
     """The conditions (MemoryPressure, DiskPressure) that its pods have brought it into."""
     fault: str = ""

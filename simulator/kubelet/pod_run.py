@@ -9,6 +9,7 @@ from simulator.event_recorder import reference_to
 from simulator.informer import Object
 from simulator.kubelet.backoff import Backoff
 from simulator.kubelet.execution import Surroundings
+from simulator.kubelet.filling import Room
 from simulator.kubelet.image_access import Credentials, credentials_for
 from simulator.kubelet.image_reference import ImageReference, InvalidReferenceError
 from simulator.kubelet.node_context import NodeContext
@@ -82,8 +83,15 @@ class PodRun:
             files=mounted_files(container, self.volumes),
             read_only=read_only_paths(self.pod, container, program.needs.writable),
             unreachable=tuple((item, why) for item, why in away if why is not None),
+            room=await self._room(container, program),
             bound={port for name, ports in self.bound.items() if name != container["name"] for port in ports},
         )
+
+    async def _room(self, container: dict[str, Any], program: Program) -> Room | None:
+        """The claim's volume that the program writes to; None where it writes to none. Raises ``ApiError``."""
+        if program.disk_per_second <= 0:
+            return None
+        return await self.node.contents.room(self.node.client, self.pod, container, program.disk_path)
 
     async def reach(self, upstream: Upstream) -> str | None:
         """What is wrong with a service that a program of this pod needs, or None."""

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from simulator.clock import SimClock
-from simulator.kubelet.execution import Execution
+from simulator.kubelet.execution import AT_WORK, Execution
 from simulator.kubelet.programs import Upstream
 
 
@@ -42,7 +42,7 @@ class Process:
     @property
     def is_starting(self) -> bool:
         """Whether its working set still grows to its usual size."""
-        return self.age < self.execution.program.start_seconds
+        return self.age < self.execution.start_seconds
 
     def listens(self, port: int) -> bool:
         """Whether somebody would answer at that port now."""
@@ -55,6 +55,10 @@ class Process:
         if busy is None or self.age % busy.every < busy.every - busy.lasts:
             return 0.0
         return busy.answer_seconds
+
+    def takes(self, seconds: float) -> float:
+        """How long an answer takes at the moment that takes so long when nothing is special."""
+        return (seconds + self.lag_seconds) * self.execution.slowed(self._at_work)
 
     async def lacks_upstream(self) -> bool:
         """Whether a service is away without which it calls itself not ready; the program logs each new reason."""
@@ -81,6 +85,9 @@ class Process:
 
     @property
     def cpu_millicores(self) -> float:
-        """How much it computes; starting and being busy take ten times as much."""
-        factor = 10.0 if self.is_starting or self.lag_seconds else 1.0
-        return self.execution.program.cpu_millicores * factor
+        """How much it computes; starting and being busy take ten times as much, and its limit is all it gets."""
+        return self.execution.computes(self._at_work)
+
+    @property
+    def _at_work(self) -> float:
+        return AT_WORK if self.is_starting or self.lag_seconds else 1.0

@@ -4,6 +4,7 @@ from typing import Any
 
 from simulator.informer import Object
 from simulator.kubelet.container_state import ContainerState
+from simulator.kubelet.filling import nearest_mount
 from simulator.kubelet.pod_worker import PodWorker
 from simulator.quantities import MEBIBYTE, canonical, to_bytes
 
@@ -101,9 +102,4 @@ def _mount(state: ContainerState) -> str | None:
     """The volume under the path that its program writes to."""
     if state.process is None:
         return None
-    path = f"{state.process.execution.program.disk_path.rstrip('/')}/"
-    mounts = [
-        item for item in state.spec.get("volumeMounts") or () if path.startswith(f"{item['mountPath'].rstrip('/')}/")
-    ]
-    nearest = max(mounts, key=lambda item: len(item["mountPath"]), default=None)
-    return nearest["name"] if nearest else None
+    return nearest_mount(state.spec, state.process.execution.program.disk_path)

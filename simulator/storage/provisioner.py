@@ -1,7 +1,8 @@
 """Makes a volume for each claim that asks for it, and deletes those that are given back.
 
 Plays the external provisioner of a storage vendor: the controller-manager marks a claim with the provisioner of its
-class, and we answer. Behind a volume there is nothing but its name; programs in here write nowhere. The class
+class, and we answer. Behind a volume there is nothing but its name, and how much stands on it
+(``simulator.kubelet.filling``). The class
 `standard`, the default one, comes with it unless the cluster has a default class already.
 """
 

@@ -10,13 +10,14 @@ import pytest
 
 from agents.auto_fixer import AutoFixer
 from agents.standing import Standing, Turn
-from incidents.changes import ChangeState
+from incidents.changes import Change, ChangeState, Inverse, InverseKind
 from incidents.decisions import DecisionKind
 from incidents.incident import Incident, Outcome, Result, Round, Verification
 from incidents.policy import Answer, Mode, Policy, Ruling, Verdict
+from incidents.proposals import SetField
 from remediation import Attempt, Remediation
 from remediation.settling import Settlement
-from tests.builders import NOW, deployment, evidence, proposal, signal, snapshot, subject
+from tests.builders import MEMORY_PATH, NOW, deployment, evidence, proposal, signal, snapshot, subject
 from tests.clocks import FakeClock
 from tests.store.values import change_of, decision_on, request_for, retry_of
 from tools.store import Store
@@ -33,6 +34,7 @@ class Road:
         self.policy = Policy(mode=Mode.AUTO)
         self.attempts = 0
         self.settled = 0
+        self.undone = 0
         self._answer = answer
 
     async def look_up_sent(self, incident: Incident) -> None:
@@ -41,6 +43,10 @@ class Road:
     async def attempt(self, *_: object, round_number: int) -> Attempt:
         self.attempts += 1
         return self._answer
+
+    async def undo(self, change: Change) -> Change:
+        self.undone += 1
+        return change
 
     async def settle(self, incident: Incident) -> Settlement:
         self.settled += 1
@@ -91,6 +97,21 @@ async def test_with_a_change_of_this_work_that_stands_it_is_settled_instead(stor
     turn = await fixer.work(Standing(incident=incident, rounds=(first, tried)), evidence(snapshot(deployment())))
     assert (road.settled, turn.parked_until) == (1, None)
     assert turn.outcome is not None
+
+
+@pytest.mark.parametrize(("kind", "undone"), [(InverseKind.EXACT, 1), (InverseKind.NONE, 0)])
+async def test_what_failed_makes_way_for_another_field_unless_it_stays_for_good(
+    store: Store, incident: Incident, kind: InverseKind, undone: int
+) -> None:
+    edit = SetField(path=MEMORY_PATH, expected="128Mi", value="256Mi")
+    made = change_of(incident.id, state=ChangeState.APPLIED, proposal=proposal(edit))
+    await store.save_change(msgspec.structs.replace(made, inverse=Inverse(operations=(), kind=kind)))
+    first = msgspec.structs.replace(ROUND, verification=_no_better(), verdict=Verdict(()))
+    road = Road(deferred())
+    fixer = AutoFixer(cast("Remediation", road), store)
+    rounds = (first, msgspec.structs.replace(ROUND, number=2))
+    await fixer.work(Standing(incident=incident, rounds=rounds), evidence(snapshot(deployment())))
+    assert (road.undone, road.attempts) == (undone, 1)
 
 
 def _no_better() -> Verification:

@@ -9,7 +9,7 @@ from agents.case_notice import told_undo
 from agents.commands import Commands
 from app.place import commands_of, in_pod
 from app.settings import Settings
-from incidents.changes import Inverse
+from incidents.changes import Inverse, InverseKind
 from tests.builders import change
 
 
@@ -39,6 +39,11 @@ def test_the_settings_and_the_place_decide_which_it_is(
     assert commands_of(Settings(lease_namespace="fixer", store=Path("s"))) == Commands(
         namespace="fixer", store=Path("s").absolute()
     )
+
+
+def test_of_a_change_that_cannot_be_taken_back_it_is_said_so_and_no_command_is_told() -> None:
+    for_good = change(inverse=Inverse(operations=(), kind=InverseKind.NONE))
+    assert told_undo(for_good, Commands()) == f"# change change-1 of {for_good.target} stays: it cannot be taken back"
 
 
 def test_an_undo_that_would_carry_what_may_be_secret_is_told_as_the_programs_own_command() -> None:

@@ -181,6 +181,17 @@ def test_a_key_is_wanted_where_it_can_be_played_and_once_for_each_seed(monkeypat
     assert len(here) == 4
 
 
+def test_what_is_for_a_program_that_may_list_secrets_is_played_by_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    granted = replace(load_scenario("leak"), secret_keys=True)
+    monkeypatch.setattr(playing, "load_scenarios", lambda: [load_scenario("oom"), granted])
+    monkeypatch.setattr(playing, "_on_embedded_ones", lambda batches, processes: [[batch] for batch in batches])
+    keys = playing.wanted(["oom", "leak", "quota"], words="first", seeds=[1], side="embedded")
+    made: Any = playing.played(keys, Finished(HERE, path=tmp_path / "runs.json"), pace=playing.Pace())
+    assert [(batch.names, batch.secret_keys) for (batch,) in made] == [(("oom", "quota"), False), (("leak",), True)]
+
+
 def test_what_has_been_played_is_not_played_again_at_the_same_revision(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "runs.json"
     Finished(HERE, path=path).add([run(seed=1), run(seed=2)])

@@ -1,6 +1,7 @@
 """The program under test as a user runs it on a real cluster: its command, its ServiceAccount, what it asked for.
 
-Owns: the rights it gets (deploy/rbac.yaml and nothing more), the process, and its lines in the audit log.
+Owns: the rights it gets (deploy/rbac.yaml and nothing more, but for the optional role where that is wanted), the
+process, and its lines in the audit log.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .harness import ControlPlane
 NAME = "k8s-auto-fixer"
 USER = f"system:serviceaccount:{NAME}:{NAME}"
 RBAC = Path(__file__).resolve().parents[2] / "deploy" / "rbac.yaml"
+SECRET_KEYS = RBAC.with_name("secret-keys.yaml")
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 _COMMAND = Path(sys.executable).with_name(NAME)
 _START_SECONDS, _COMMAND_SECONDS = 60.0, 120.0
@@ -53,18 +55,28 @@ class Request:
 class Program:
     """The installed command with a kubeconfig for its ServiceAccount, its store and its log in one folder.
 
-    ``settings`` are in its environment; without any it runs with those it ships with. Its token is good for an hour.
+    ``settings`` are in its environment; without any it runs with those it ships with. ``secret_keys``: with the
+    optional role, and the setting that goes with it. Its token is good for an hour.
     """
 
-    def __init__(self, control_plane: ControlPlane, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        secret_keys: bool = False,
+    ) -> None:
         control_plane.apply(RBAC.read_text())
+        if secret_keys:
+            control_plane.apply(SECRET_KEYS.read_text())
         self.token = control_plane.service_account_token(NAME, NAME)
         self.folder = folder
         self.store = folder / "store.sqlite"
         self.notices = folder / "notices.jsonl"
         self.exit_code: int | None = None  # of `running`, once it has ended
         self._kubeconfig = control_plane.kubeconfig(self.token)
-        self._settings = dict(settings or {})
+        self._settings = {**(settings or {}), **({"K8S_AUTO_FIXER_READ_SECRET_KEYS": "true"} if secret_keys else {})}
 
     def command(self, *args: str, store: Path | None = None) -> list[str | Path]:
         return [_COMMAND, *args, "--kubeconfig", self._kubeconfig, "--store", store or self.store]

@@ -1,6 +1,19 @@
-"""What an image says of itself, as playbooks get it: a line a fact, and nothing that could be a secret."""
+"""What an image says of itself, and what containers use, as playbooks get it: a line a fact, and nothing secret."""
 
-from evidence.answers import described
+from typing import Any
+
+import orjson
+import pytest
+
+from evidence.answers import NO_METRICS, Answers, described
+from incidents.evidence import Evidence, Want, WantKind
+from tests.builders import NAMESPACE, deployment, evidence, pod, replica_set, snapshot
+from tests.remediation.scripted import ScriptedCluster
+from tools.cluster.errors import Forbidden, NotFound
+from tools.cluster.reader import Reader
+from tools.cluster.transport import Query
+
+USAGE = Want(WantKind.USAGE, NAMESPACE)
 
 
 def test_program_ports_user_and_platform_are_facts_of_their_own() -> None:
@@ -36,3 +49,63 @@ def test_a_long_answer_is_cut() -> None:
 def test_ports_of_another_shape_are_none() -> None:
     for odd in (8080, "8080/tcp", ["8080/tcp"], None):
         assert described({"config": {"ExposedPorts": odd}}) == ["platform=None/None"]
+
+
+def measured(name: str = "web-1", cpu: object = "99500000n", memory: object = "65536Ki") -> dict[str, Any]:
+    return {"metadata": {"name": name}, "containers": [{"name": "web", "usage": {"cpu": cpu, "memory": memory}}]}
+
+
+class Metrics(ScriptedCluster):
+    """A cluster that serves measurements, or fails in their place."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__(deployment())
+        self.answer = answer
+
+    async def send(self, method: str, path: str, *, query: Query | None = None, **_: Any) -> bytes:
+        self.requests.append((path, str((query or {}).get("labelSelector"))))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return orjson.dumps(self.answer)
+
+
+async def usage(cluster: Metrics, answers: Answers | None = None) -> Evidence:
+    taken = evidence(snapshot(deployment(), [replica_set()], [pod()]))
+    return await (answers or Answers(Reader(cluster))).answer(taken, [USAGE])
+
+
+async def test_usage_is_a_line_for_each_container_of_the_subjects_own_pods() -> None:
+    cluster = Metrics({"items": [measured(), measured("a-neighbour")], "metadata": {}})
+    found = await usage(cluster)
+    assert found.answers == {USAGE.key: ("web-1 web cpu=100m memory=64Mi",)}
+    assert cluster.requests == [(f"/apis/metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/pods", "app=web")]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        measured(cpu="lots"),
+        measured(cpu="-1"),
+        measured(memory=None),
+        measured() | {"containers": [{"name": "web\nweb-1", "usage": {"cpu": "1", "memory": "1Mi"}}]},
+        measured() | {"containers": None},
+        {"metadata": {"name": {}}},
+        {},
+    ],
+)
+async def test_what_is_no_measurement_is_left_out(odd: dict[str, Any]) -> None:
+    assert (await usage(Metrics({"items": [odd], "metadata": {}}))).answers == {USAGE.key: ()}
+
+
+@pytest.mark.parametrize("answer", [{"items": 7}, {"items": ["web-1"]}, NotFound("no such kind", code=404)])
+async def test_without_a_metrics_api_usage_is_unread(answer: object) -> None:
+    found = await usage(Metrics(answer))
+    assert (found.answers, len(found.unread)) == ({USAGE.key: ()}, 1)
+
+
+async def test_metrics_that_were_refused_once_are_not_asked_for_again() -> None:
+    cluster = Metrics(Forbidden("pods.metrics.k8s.io is forbidden", code=403))
+    answers = Answers(Reader(cluster))
+    said = [(await usage(cluster, answers)).unread for _ in range(3)]
+    assert len(cluster.requests) == 1
+    assert {line for (line,) in said} == {f"{USAGE.key}: {NO_METRICS}"}

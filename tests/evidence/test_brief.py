@@ -99,6 +99,14 @@ def test_the_same_problem_is_recognised_whatever_the_minute_the_pod_and_the_coun
     assert fingerprint(one) == fingerprint(other)
 
 
+def test_how_much_is_used_at_the_moment_makes_no_difference() -> None:
+    looks = [
+        msgspec.structs.replace(seen(), answers={"usage:shop": (f"web-1 web cpu={cpu}m memory=64Mi",)})
+        for cpu in (99, 100)
+    ]
+    assert fingerprint(looks[0]) == fingerprint(looks[1])
+
+
 def test_another_problem_has_another_fingerprint() -> None:
     crashed = waiting("CrashLoopBackOff", restarts=3, last=ended(code=1))
     killed = waiting("CrashLoopBackOff", restarts=3, last=ended(code=137))

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from app.composition import App
-from incidents.incident import Incident, Outcome, Status
+from incidents.incident import Incident, Outcome, Round, Status
 from incidents.objects import Uid
+from incidents.policy import Answer, Ruling, Verdict
 from incidents.proposals import Silent
 from incidents.signals import Source
 from incidents.symptoms import Symptom
@@ -44,6 +45,22 @@ async def test_what_may_pass_by_itself_is_parked_untold_and_told_when_it_has_not
         ended = await app.runner.run(parked)
     assert (ended.status, ended.outcome) == (Status.HANDED_OVER, Outcome.ESCALATED)
     assert len(told.notices) == 1
+
+
+@pytest.mark.parametrize(("answer", "told_of"), [(Answer.DEFER, 0), (Answer.REFUSE, 1)])
+async def test_that_a_repair_was_put_off_makes_nobody_less_patient_and_that_it_was_refused_does(
+    world: World, answer: Answer, told_of: int
+) -> None:
+    """Another incident is making anew what the repair was for: what fails then may be over with that."""
+    told = Told()
+    await world.namespace()
+    namespace, workload = "shop", (await undecided(world))[1]
+    async with world.app(told=told, **GRACE) as app:
+        incident = await seen(world, app, workload, namespace)
+        verdict = Verdict((Ruling("terminating", answer, "another incident is making it anew"),))
+        await app.store.save_round(incident.id, Round(number=1, verdict=verdict))
+        ended = await app.runner.run(incident)
+    assert (ended.status is Status.OPEN, len(told.notices)) == (not told_of, told_of)
 
 
 async def test_a_repair_that_a_playbook_is_certain_of_is_made_however_much_patience_there_is(world: World) -> None:

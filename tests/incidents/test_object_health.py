@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from incidents.health import State, assess
-from incidents.object_health import backends_of
+from incidents.object_health import backends_of, certificates_of
 from incidents.objects import (
     AUTOSCALER,
     CLAIM,
@@ -239,6 +239,9 @@ ROUTES: Object = {
         (("Service/web",), 100_000, State.FAILING),
         (("IngressClass/outer",), 100_000, State.FAILING),
         (("Service/web",), 30, State.STARTING),
+        (("Secret/web",), 100_000, State.FAILING),
+        (("Secret/web/tls.key",), 100_000, State.FAILING),
+        (("Secret/web",), 30, State.STARTING),
     ],
 )
 def test_an_ingress_fails_while_something_that_it_names_is_not_there(
@@ -254,3 +257,41 @@ def test_an_ingress_fails_while_something_that_it_names_is_not_there(
 def test_the_services_that_an_ingress_sends_to_are_named_once_each() -> None:
     assert backends_of(made(INGRESS, spec=ROUTES)) == ("rest", "web")
     assert backends_of(made(INGRESS)) == ()
+
+
+CERTIFIED: Object = {
+    "tls": [
+        {"hosts": ["a.example"], "secretName": "web"},
+        {"hosts": ["b.example"]},
+        {"hosts": ["a.example", "c.example"], "secretName": "web"},
+    ]
+}
+
+
+def test_a_certificate_is_missed_with_the_hosts_that_it_is_for() -> None:
+    found = made(INGRESS, spec=CERTIFIED)
+    assert certificates_of(found) == ("web",)
+    told = assess(Snapshot(workload=found, missing=("Secret/web", "Secret/web/tls.key"), read_at=NOW), NOW)
+    assert [one.detail for one in told.findings] == [
+        "there is no Secret web, with which it is to serve a.example, c.example",
+        "Secret web, with which it is to serve a.example, c.example, has no tls.key",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "written", "state"),
+    [
+        ({}, 300, State.FAILING),
+        ({"cert-manager.io/issuer": "ours"}, 300, State.STARTING),
+        ({"kubernetes.io/tls-acme": "true"}, 300, State.STARTING),
+        ({"kubernetes.io/tls-acme": "false"}, 300, State.FAILING),
+        ({"cert-manager.io/issuer": "ours"}, 1200, State.FAILING),
+    ],
+)
+def test_whoever_is_asked_for_a_certificate_has_its_time_from_when_it_was_asked(
+    annotations: dict[str, str], written: float, state: State
+) -> None:
+    found = made(INGRESS, spec=CERTIFIED)
+    managed = [{"time": stamp(written)}, {"time": stamp(1), "subresource": "status"}]
+    found["metadata"] |= {"annotations": annotations, "managedFields": managed}
+    assert assess(Snapshot(workload=found, missing=("Secret/web",), read_at=NOW), NOW).state is state

@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -123,21 +123,27 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
 
 
 def _batches(scenarios: Sequence[Scenario], finished: Finished, side: Side, size: int) -> Iterator[list[Scenario]]:
+    """What has not been run; what is for a program that may list Secrets is by itself."""
     left = [item for item in scenarios if finished.get(item.name, side) is None]
     if side == "real":
         left = [item for item in left if not item.embedded_only]
-    for start in range(0, len(left), size):
-        yield left[start : start + size]
+    for granted in (False, True):
+        alike = [item for item in left if item.secret_keys is granted]
+        for start in range(0, len(alike), size):
+            yield alike[start : start + size]
 
 
 def _on_the_real_one(scenarios: Sequence[Scenario], finished: Finished, board: Board, together: int) -> None:
-    """One control plane and one installation of the program for all of them; neither if nothing is left to do."""
+    """One control plane for all of them, and the program with the rights that each batch is for; neither if nothing is
+    left to do."""
     batches = list(_batches(scenarios, finished, "real", together))
     if not batches:
         return
-    with _control_plane() as (control_plane, program):
+    with _control_plane() as (control_plane, program_for):
         for batch in batches:
-            run = run_real(batch, control_plane=control_plane, program=program, progress=board.progress("real"))
+            run = run_real(
+                batch, control_plane=control_plane, program=program_for(batch), progress=board.progress("real")
+            )
             finished.add(asyncio.run(run).results)
 
 
@@ -178,9 +184,16 @@ def _bare_control_plane() -> Iterator[tuple[ControlPlane, Kubelet]]:
 
 
 @contextmanager
-def _control_plane() -> Iterator[tuple[ControlPlane, Program]]:
+def _control_plane() -> Iterator[tuple[ControlPlane, Callable[[Sequence[Scenario]], Program]]]:
     with _bare_control_plane() as (control_plane, kubelet), tempfile.TemporaryDirectory(prefix="prove-") as folder:
-        yield control_plane, Program(control_plane, Path(folder), settings=asking_for_tags(kubelet))
+
+        def program_for(batch: Sequence[Scenario]) -> Program:
+            granted = any(item.secret_keys for item in batch)
+            where = Path(folder, "granted" if granted else "shipped")
+            where.mkdir(exist_ok=True)
+            return Program(control_plane, where, settings=asking_for_tags(kubelet), secret_keys=granted)
+
+        yield control_plane, program_for
 
 
 def _told(console: Console, rows: Sequence[Row], sides: Sequence[Side], killed: Sequence[Killed]) -> int:

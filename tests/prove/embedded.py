@@ -22,13 +22,16 @@ _END_SECONDS = 300.0  # twenty are usual
 
 
 async def run_embedded(scenarios: Sequence[Scenario], *, progress: Progress | None = None) -> list[Result]:
-    """Play the scenarios side by side. In this process, because only so the program keeps that cluster's time."""
+    """Play the scenarios side by side. In this process, because only so the program keeps that cluster's time.
+
+    Where one of them is for a program that may list Secrets, it may in all of them.
+    """
     with tempfile.TemporaryDirectory(prefix="k8s-auto-fixer-prove-") as folder, _cluster() as cluster:
         async with ApiClient(Connection(cluster.server, cluster.admin_token, user_agent="prove")) as admin:
             played = await play(
                 scenarios,
                 admin=admin,
-                program=_program(cluster, Path(folder)),
+                program=_program(cluster, Path(folder), secret_keys=any(item.secret_keys for item in scenarios)),
                 dump=cluster.dump,
                 seconds=_END_SECONDS,
                 speed=SPEED,
@@ -44,6 +47,6 @@ def _cluster() -> EmbeddedCluster:
 
 
 @asynccontextmanager
-async def _program(cluster: EmbeddedCluster, folder: Path) -> AsyncIterator[Incidents]:
-    async with opened_at(cluster, folder, speed=SPEED) as app, app.daemon().watching():
+async def _program(cluster: EmbeddedCluster, folder: Path, *, secret_keys: bool) -> AsyncIterator[Incidents]:
+    async with opened_at(cluster, folder, speed=SPEED, secret_keys=secret_keys) as app, app.daemon().watching():
         yield app.store.incidents

@@ -10,11 +10,12 @@ from urllib.parse import unquote
 
 import orjson
 
-from incidents.objects import KINDS
+from incidents.objects import KINDS, LISTED
 from tools.cluster.errors import ClusterError, NotFound, Unreachable
 from tools.cluster.transport import Query, Transport
 
 Object = dict[str, Any]
+_KNOWN = {**KINDS, **{(kind.api_version, kind.kind): kind for kind in LISTED.values()}}
 
 
 class ScriptedCluster(Transport):
@@ -57,7 +58,7 @@ class ScriptedCluster(Transport):
 
 
 def _path(found: Object) -> str:
-    kind, metadata = KINDS[(found["apiVersion"], found["kind"])], found["metadata"]
+    kind, metadata = _KNOWN[(found["apiVersion"], found["kind"])], found["metadata"]
     return kind.path(metadata.get("namespace", ""), metadata["name"])
 
 
@@ -66,7 +67,7 @@ def _collection(found: Object) -> str:
 
 
 def _listed(found: Object, path: str) -> bool:
-    kind = KINDS[(found["apiVersion"], found["kind"])]
+    kind = _KNOWN[(found["apiVersion"], found["kind"])]
     return path in (kind.path(found["metadata"].get("namespace", "")), kind.path())
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, Anew, ChangeState, InverseKind, LeafChange
-from incidents.objects import ChangeId
+from incidents.objects import ChangeId, reference
 from incidents.patch import leaf_diff
 from incidents.policy import Answer, Bounds, Mode, Policy, Verdict
 from incidents.proposals import RollBack, SetField
 from incidents.snapshot import template_digest
 from incidents.symptoms import Symptom
 from remediation.guardrails import View, before_dry_run, on_difference
-from remediation.guardrails.inverse import never_ran
+from remediation.guardrails.inverse import inverse_of, never_ran
 from tests.builders import (
     IMAGE_PATH,
     MEMORY_PATH,
@@ -30,8 +30,10 @@ from tests.builders import (
     snapshot,
     template,
 )
+from tests.remediation.scene import claim
 
 IMAGE = "/spec/template/spec/containers/0/image"
+CLAIM_SIZE = "/spec/resources/requests/storage"
 MEMORY = "/spec/template/spec/containers/0/resources/limits/memory"
 PROBE = {"httpGet": {"path": "/", "port": 80}}
 AUTO = Policy(mode=Mode.AUTO)
@@ -167,6 +169,7 @@ def test_what_another_incident_is_making_anew_is_waited_for(state: ChangeState, 
     other = change(incident="another", state=state, anew=Anew(before=going, after=going))
     verdict = before_dry_run(view(live=going, recent=(other,)))
     assert [one.answer for one in verdict.rulings if one.rule == "terminating"] == [answer]
+    assert (verdict.until is not None) is (answer is Answer.DEFER), "it is taken up again, and not given up at once"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +189,7 @@ def test_another_stores_change_is_waited_for_until_its_own_deadline(until: Any, 
     verdict = before_dry_run(view(live=marked))
     assert (rules(verdict) == {"foreign-change"}) is deferred
     assert verdict.answer is (Answer.DEFER if deferred else Answer.ALLOW)
+    assert verdict.until == (until if deferred else None)
 
 
 def test_changes_of_this_store_are_nothing_to_wait_for() -> None:
@@ -258,6 +262,21 @@ def test_memory_never_goes_down_nor_beyond_its_bounds(before: str, value: str) -
     assert "memory" in rules(judged(memory_view(value, before=before)))
 
 
+CPU = "/spec/template/spec/containers/0/resources/limits/cpu"
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "refused"),
+    [("100m", "200m", False), ("1", "2", False), ("100m", "801m", True), ("3", "6", True), ("200m", "100m", True)],
+)
+def test_a_cpu_limit_goes_up_within_its_bounds_and_never_down(before: str, value: str, refused: bool) -> None:
+    now = edited(live(), CPU, before)
+    path = CPU.replace("containers/0", "containers[web]")
+    asked = proposal(SetField(path=path, expected=before, value=value), ends=Symptom.PROBE_FAILING)
+    verdict = judged(view(edited(now, CPU, value), live=now, proposal=asked))
+    assert rules(verdict) == ({"cpu"} if refused else set())
+
+
 DISK = "/spec/template/spec/containers/0/resources/limits/ephemeral-storage"
 HELD = "/spec/template/spec/volumes/0/emptyDir/sizeLimit"
 
@@ -289,6 +308,32 @@ def test_what_may_be_written_to_a_nodes_disk_is_only_raised_and_within_bounds(
     assert objections <= rules(judged(view(edited(now, place, value), live=now, proposal=asked)))
     if not objections:
         assert judged(view(edited(now, place, value), live=now, proposal=asked)).answer is Answer.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "objections"),
+    [
+        ("1Gi", "2Gi", set()),
+        ("1Gi", "4Gi", set()),
+        ("1Gi", "5Gi", {"storage"}),
+        ("512Gi", "1025Gi", {"storage"}),
+        ("2Gi", "1Gi", {"storage"}),
+        ("2Gi", None, {"requests"}),
+    ],
+)
+def test_a_claim_grows_within_bounds_only_when_a_person_agrees_and_never_shrinks(
+    before: str, value: str | None, objections: set[str]
+) -> None:
+    now = edited(claim("disks"), CLAIM_SIZE, before)
+    now["metadata"] |= {"uid": "uid-albums", "namespace": "shop"}
+    edit = SetField(path=CLAIM_SIZE, expected=before, value=value)
+    asked = proposal(edit, target=reference(now), ends=Symptom.UNSCHEDULABLE)  # which lets a container ask for less
+    kind = inverse_of(asked)
+    seen = view(edited(now, CLAIM_SIZE, value), live=now, proposal=asked, inverse=kind, read_generation=0)
+    verdict = judged(seen)
+    assert kind is InverseKind.NONE
+    assert {ruling.rule for ruling in verdict.rulings if ruling.answer is Answer.REFUSE} == objections
+    assert verdict.answer is (Answer.REFUSE if objections else Answer.NEEDS_APPROVAL)
 
 
 def test_bounds_are_counted_from_the_value_before_the_first_change() -> None:

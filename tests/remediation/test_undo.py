@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from incidents.changes import Change, ChangeState, LeafChange
+from incidents.changes import Change, ChangeState, InverseKind, LeafChange
 from incidents.incident import Outcome, Status
 from incidents.objects import ChangeId
 from incidents.patch import meaningful
@@ -231,6 +231,22 @@ class TestSettling:
         settlement = await bench.road().settle(await bench.incident())
         assert (settlement.undone, settlement.kept) == ((change.id,), ())
         assert await self.states(bench) == [ChangeState.UNDONE]
+
+    async def test_what_can_never_be_taken_back_stays_and_is_told_and_is_in_no_others_way(self, bench: Bench) -> None:
+        first, grown, last = await self.three(bench)
+        inverse = msgspec.structs.replace(grown.inverse, kind=InverseKind.NONE)
+        await bench.store.save_change(msgspec.structs.replace(grown, inverse=inverse))
+        await bench.store.save_change(first.advance(ChangeState.VERIFIED))
+        settlement = await bench.road().settle(await bench.incident())
+        assert (settlement.undone, settlement.kept) == ((last.id,), (grown.id,))
+        assert "cannot be taken back" in settlement.because
+        assert await self.states(bench) == [ChangeState.VERIFIED, ChangeState.KEPT, ChangeState.UNDONE]
+        writes = len(list(bench.transport.writes()))
+        kept = await bench.store.change(grown.id)
+        assert kept is not None
+        with pytest.raises(UndoRefused, match="cannot be taken back"):  # nor for a person
+            await bench.road().take_back(kept, by="ada")
+        assert len(list(bench.transport.writes())) == writes
 
     async def test_without_standing_changes_there_is_nothing_to_settle(self, bench: Bench) -> None:
         await web(bench)

@@ -12,6 +12,7 @@ from evidence.sight import Looking, Polled, Sight
 from incidents.changes import Change, ChangeState
 from incidents.incident import Result, Verification
 from incidents.objects import ObjectRef, reference
+from incidents.proposals import SetField
 from incidents.snapshot import Snapshot, spec_digest
 from incidents.symptoms import Symptom
 from remediation.guardrails.request import LONGEST_CLAIM
@@ -84,10 +85,12 @@ def _polling(reader: Reader, clock: Clock) -> Looking:
     return look
 
 
-async def judged(film: Film, of: Change, *, speed: float = 1.0) -> tuple[Verification, float]:
+async def judged(
+    film: Film, of: Change, *, speed: float = 1.0, seen: ObjectRef | None = None
+) -> tuple[Verification, float]:
     """The answer and after how many seconds it came."""
     clock = FakeClock(speed=speed, on_sleep=film.show)
-    verification = await Verifier(_polling(Reader(film.cluster), clock), clock, settle_seconds=SETTLE).verify(of)
+    verification = await Verifier(_polling(Reader(film.cluster), clock), clock, settle_seconds=SETTLE).verify(of, seen)
     return verification, (clock.now() - NOW).total_seconds()
 
 
@@ -282,6 +285,32 @@ class TestFilledDisks:
         verification, seconds = await judged(Film(*scenes), EVICTED)
         assert (verification.result, 120 <= seconds <= 130) == (Result.NO_BETTER, True)
         assert "evicted again" in verification.detail
+
+
+def crashed(seconds: float, *, restarts: int = 5) -> Object:
+    return waiting("CrashLoopBackOff", "back-off 5m0s", restarts=restarts, last=killed(seconds) | {"reason": "Error"})
+
+
+class TestGrownClaims:
+    """A change beside the workload: its pods stay, and wait out their back-off from before it."""
+
+    def grown(self) -> Change:
+        edit = SetField(path="/spec/resources/requests/storage", expected="1Gi", value="2Gi")
+        claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "uid": "uid-data"}}
+        made = proposal(edit, target=reference(claim), ends=Symptom.CRASH_LOOP)
+        deadline = NOW + timedelta(seconds=1_500)
+        return change(made=made, state=ChangeState.APPLIED, sent_at=NOW, deadline=deadline)
+
+    async def test_what_has_crashed_before_the_volume_had_grown_does_not_count(self) -> None:
+        before, meanwhile = world(pod(crashed(-60))), world(pod(crashed(200)))
+        film = Film((0, before), (201, meanwhile), (500, WELL))
+        verification, seconds = await judged(film, self.grown(), seen=reference(deployment()))
+        assert (verification.result, seconds >= 500 + SETTLE) == (Result.WELL, True)
+
+    async def test_what_crashes_long_after_that_is_no_better(self) -> None:
+        film = Film((0, world(pod(crashed(-60)))), (950, world(pod(crashed(949)))))
+        verification, seconds = await judged(film, self.grown(), seen=reference(deployment()))
+        assert (verification.result, 950 <= seconds < 1_000) == (Result.NO_BETTER, True)
 
 
 class TestOrderedSets:

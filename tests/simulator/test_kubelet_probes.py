@@ -10,7 +10,7 @@ from simulator.kubelet.answers import Found, Target, check, run_hook
 from simulator.kubelet.catalogue import Program, load_catalogue
 from simulator.kubelet.execution import Surroundings, plan
 from simulator.kubelet.process import Process
-from simulator.kubelet.programs import Upstream
+from simulator.kubelet.programs import GRPC, Answer, Upstream
 from tests.simulator.world import World, alone, running_world
 
 IP = "10.244.1.2"
@@ -135,3 +135,35 @@ async def _restarted(world: World) -> None:
         return bool((await world.container()).get("restartCount"))
 
     await world.eventually(look)
+
+
+STARVED = Program(
+    ports={8080: {"/": Answer(seconds=0.3), GRPC: Answer(seconds=0.3)}}, start_seconds=0.2, cpu_millicores=400
+)
+
+
+@pytest.mark.parametrize(
+    ("limit", "takes", "uses", "listens_after"),
+    [
+        (None, 0.3, 400, 0.2),
+        ("0", 0.3, 400, 0.2),
+        ("100m", 1.2, 100, 8.0),
+        ("200m", 0.6, 200, 4.0),
+        ("4", 0.3, 400, 0.2),
+    ],
+)
+def test_a_program_that_computes_more_than_its_limit_is_as_many_times_slower(
+    limit: str | None, takes: float, uses: float, listens_after: float
+) -> None:
+    spec = {"resources": {"limits": {"cpu": limit} if limit else {"memory": "64Mi"}}}
+    plans = plan(STARVED, spec, Surroundings())
+    clock = SimClock()
+    process = Process(plans, clock, clock.monotonic() - 20.0)
+    held = Target(process, IP, {"name": "main"})
+    assert plans.answers_after == pytest.approx(listens_after)
+    assert process.cpu_millicores == uses
+    assert ask(http(8080) | {"timeoutSeconds": 2}, held).seconds == pytest.approx(takes)
+    late = takes > 1
+    assert ("context deadline exceeded" in (ask(http(8080), held).problem or "")) is late
+    assert ("did not complete within 1s" in (ask({"grpc": {"port": 8080}}, held).problem or "")) is late
+    assert ask({"tcpSocket": {"port": 8080}}, held) == Found()  # the kernel answers

@@ -18,6 +18,7 @@ from tools.cluster.transport import Transport, parse_object
 
 LEASE_NAME = "k8s-auto-fixer"
 LEASE_SECONDS = 30
+_METRICS = "metrics.k8s.io"  # its pods and nodes are called as those of the core are
 _LABELS = {"app.kubernetes.io/name": "k8s-auto-fixer"}
 
 
@@ -32,7 +33,7 @@ class Permission(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         name = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-        return f"{self.verb} {name}"
+        return f"{self.verb} {name}.{self.group}" if self.group == _METRICS else f"{self.verb} {name}"
 
 
 class OwnObjects:

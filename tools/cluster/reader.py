@@ -17,10 +17,15 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # an RFC 1123 subdomain, 
 
 
 class Reader:
-    """Reads objects, lists and logs as raw JSON. Raises ClusterError."""
+    """Reads objects, lists and logs as raw JSON. Raises ClusterError.
 
-    def __init__(self, transport: Transport) -> None:
+    ``secret_keys``: whether the optional role that lets Secrets be listed has been granted. It is for who would ask:
+    without it nobody does, and nothing is known of them.
+    """
+
+    def __init__(self, transport: Transport, *, secret_keys: bool = False) -> None:
         self._transport = transport
+        self.secret_keys = secret_keys
         self.requests = 0  # every GET so far, so that a caller can keep a budget
 
     @property

@@ -195,8 +195,14 @@ class _IngressRule(TypedDict):
     http: NotRequired[_Http | None]
 
 
+class _IngressTls(TypedDict):
+    hosts: NotRequired[list[str] | None]
+    secretName: NotRequired[str | None]
+
+
 class _IngressSpec(TypedDict):
     ingressClassName: NotRequired[str | None]
+    tls: NotRequired[list[_IngressTls] | None]
     defaultBackend: NotRequired[_Backend | None]
     rules: NotRequired[list[_IngressRule] | None]
 

@@ -1,0 +1,63 @@
+"""Which Secrets with certificates there are, and what of them an Ingress names and does not find.
+
+Secrets are listed by the optional role alone: a reader that was not granted it makes no request, and knows of nothing
+that is missing. Only namespaces in which an Ingress names a Secret are listed, once in the life of a ``Certificates``,
+and without what holds no certificate and much else (the releases of Helm, the tokens of ServiceAccounts). No value is
+ever decoded (``tools.cluster.listing``): what is known of a Secret is its name and the names of its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from incidents.object_health import certificates_of
+from incidents.objects import SECRET
+from tools.cluster.errors import Forbidden
+from tools.cluster.listing import TooMany, list_beside
+from tools.cluster.reader import Reader
+
+KEYS = ("tls.crt", "tls.key")  # of a Secret of type kubernetes.io/tls (pkg/apis/core/types.go)
+_HELD_ELSEWHERE = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
+
+Keys = Mapping[str, frozenset[str]]  # of each Secret, by its name
+
+
+class Certificates:
+    """What was listed, namespace by namespace; for one look at the cluster, which it does not outlive."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._listed: dict[str, Keys | None] = {}
+
+    @property
+    def unread(self) -> bool:
+        """Whether a namespace that was asked about could not be listed."""
+        return None in self._listed.values()
+
+    async def missing(self, ingress: dict[str, Any]) -> tuple[str, ...]:
+        """What an Ingress names and is not there: ``Secret/NAME``, and ``Secret/NAME/KEY`` of one that lacks a key.
+
+        Nothing where that may not be read, or is more than is read. Raises ClusterError.
+        """
+        names = certificates_of(ingress)
+        if not names or not self._reader.secret_keys:
+            return ()
+        there = await self._of(ingress["metadata"]["namespace"])
+        if there is None:
+            return ()
+        found = [f"{SECRET.kind}/{name}" for name in names if name not in there]
+        lacking = [(name, key) for name in names if name in there for key in KEYS if key not in there[name]]
+        return (*found, *(f"{SECRET.kind}/{name}/{key}" for name, key in lacking))
+
+    async def _of(self, namespace: str) -> Keys | None:
+        if namespace in self._listed:
+            return self._listed[namespace]
+        self._listed[namespace] = None  # what fails is not tried again for each Ingress
+        try:
+            items = await list_beside(self._reader, SECRET, namespace, fields=_HELD_ELSEWHERE)
+        except (Forbidden, TooMany):
+            return None
+        found = {item["metadata"]["name"]: frozenset(item["data"]) for item in items}
+        self._listed[namespace] = found
+        return found

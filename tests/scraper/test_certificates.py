@@ -1,0 +1,61 @@
+"""Ingresses and their certificates in a sweep: judged where Secrets may be listed, and at no other kind's cost."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from incidents.objects import INGRESS, SECRET
+from tests.scraper.seeing import seeing, thing
+from tests.scraper.test_sweep import BLIND, SERVED, route
+from tools.cluster.errors import ClusterError, Forbidden, ServerFailed
+from tools.cluster.transport import Query
+
+Object = dict[str, Any]
+
+
+def door(name: str, service: str = "front", **spec: Any) -> Object:
+    return {**route(service, **spec), "metadata": thing(INGRESS, name)["metadata"]}
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_an_ingress_is_judged_by_its_certificates_only_where_secrets_may_be_listed(
+    tmp_path: Path, granted: bool
+) -> None:
+    doors = [door(name, tls=[{"secretName": secret}]) for name, secret in (("first", "tls"), ("second", "tsl"))]
+    secret = thing(SECRET, "tls", type="kubernetes.io/tls", data={"tls.crt": "AAAA", "tls.key": "AAAA"})
+    async with seeing(tmp_path, *doors, *SERVED, secret) as found:
+        found.reader.secret_keys = granted
+        assert await found.sweep() == granted
+        listed = [path for _, path in found.cluster.requests if "secrets" in path]
+        assert listed == ["/api/v1/namespaces/shop/secrets"] * granted, "once for both"
+        assert [str(one.subject) for one in await found.incidents()] == ["ingress/second in shop"] * granted
+
+
+@pytest.mark.parametrize("refusal", [Forbidden("no", code=403), ServerFailed("not now", code=500)], ids=str)
+async def test_secrets_that_cannot_be_listed_cost_the_judgement_of_certificates_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: ClusterError
+) -> None:
+    doors = [
+        door("first", tls=[{"secretName": "tls"}]),
+        door("second", tls=[{"secretName": "tls"}]),
+        door("b", "fornt"),
+    ]
+    async with seeing(tmp_path, *doors, *SERVED, BLIND) as found:
+        read, asked = found.cluster.read, list[str]()
+
+        async def refusing(path: str, query: Query | None = None) -> bytes:
+            if path.endswith("/secrets"):
+                asked.append(path)
+                raise refusal
+            return await read(path, query)
+
+        monkeypatch.setattr(found.cluster, "read", refusing)
+        found.reader.secret_keys = True
+        with capture_logs() as said:
+            assert await found.sweep() == 2
+        assert {one.subject.name for one in await found.incidents()} == {"b", "web-scaler"}
+        warned = [line for line in said if (line["event"], line["log_level"]) == ("sweep.unread", "warning")]
+        assert [line["kinds"] for line in warned] == [["Secret"]]
+        assert len(asked) == 1

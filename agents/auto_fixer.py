@@ -196,7 +196,8 @@ class AutoFixer:
         """Take back what stands; ``nothing`` is the outcome where nothing does."""
         settlement = await self._remediation.settle(standing.incident)
         if settlement.kept:
-            kept = f"{because}. The changes stay: {settlement.because}"
+            undone = f"{len(settlement.undone)} change(s) undone. " if settlement.undone else ""
+            kept = f"{because}. {undone}The changes stay: {settlement.because}"
             return Turn(text=kept, outcome=Outcome.ESCALATED)
         if settlement.undone:
             undone = f"{because}. {len(settlement.undone)} change(s) undone"

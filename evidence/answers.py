@@ -20,6 +20,7 @@ from incidents.images import ImageReferenceError, parse_image
 from incidents.objects import EVENT, LISTED, NODE, POD, POD_METRICS, SECRET, is_name
 from incidents.quantities import format_bytes, format_millis, parse_bytes, parse_millis
 from incidents.signals import clean
+from incidents.snapshot import is_ready
 from tools.cluster.errors import ODD_OBJECT, ClusterError, Forbidden
 from tools.cluster.listing import list_beside
 from tools.cluster.reader import Reader
@@ -109,7 +110,7 @@ class Answers:
             raise ClusterError(NO_METRICS)
         if not labels:
             raise ClusterError("its pods are selected by no labels")
-        wanted = {pod["metadata"]["name"] for pod in evidence.snapshot.pods}
+        wanted = {pod["metadata"]["name"]: is_ready(pod) for pod in evidence.snapshot.pods}
         try:
             measured = await self._reader.list(POD_METRICS, namespace, labels=labels)
         except Forbidden as error:
@@ -117,7 +118,8 @@ class Answers:
             raise ClusterError(NO_METRICS) from error
         except ODD_OBJECT as error:
             raise ClusterError(f"what the metrics API answers is no list of measurements: {error}") from error
-        return [line for pod in measured for line in used(pod, wanted)][:_FACTS]
+        lines = [line for pod in measured for line in used(pod, wanted)]
+        return sorted(lines, key=lambda line: wanted[line.partition(" ")[0]])[:_FACTS]  # those that fail come first
 
     async def _known_images(self, repository: str) -> list[str]:
         """Images of one repository that nodes hold or pods run: other namespaces lend tags, never a repository."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from incidents.object_health import certificates_of
 from incidents.objects import SECRET
-from tools.cluster.errors import Forbidden
+from tools.cluster.errors import ClusterError, Forbidden
 from tools.cluster.listing import TooMany, list_beside
 from tools.cluster.reader import Reader
 
@@ -29,11 +29,9 @@ class Certificates:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._listed: dict[str, Keys | None] = {}
-
-    @property
-    def unread(self) -> bool:
-        """Whether a namespace that was asked about could not be listed."""
-        return None in self._listed.values()
+        self._given_up = False
+        self.refused = False
+        """Whether Secrets may not be listed in a namespace that was asked about."""
 
     async def missing(self, ingress: dict[str, Any]) -> tuple[str, ...]:
         """What an Ingress names and is not there: ``Secret/NAME``, and ``Secret/NAME/KEY`` of one that lacks a key.
@@ -43,7 +41,11 @@ class Certificates:
         names = certificates_of(ingress)
         if not names or not self._reader.secret_keys:
             return ()
-        there = await self._of(ingress["metadata"]["namespace"])
+        try:
+            there = await self._of(ingress["metadata"]["namespace"])
+        except ClusterError:
+            self._given_up = True  # a server that cannot answer now is not asked for the next namespace either
+            raise
         if there is None:
             return ()
         found = [f"{SECRET.kind}/{name}" for name in names if name not in there]
@@ -51,12 +53,15 @@ class Certificates:
         return (*found, *(f"{SECRET.kind}/{name}/{key}" for name, key in lacking))
 
     async def _of(self, namespace: str) -> Keys | None:
-        if namespace in self._listed:
-            return self._listed[namespace]
+        if namespace in self._listed or self._given_up:
+            return self._listed.get(namespace)
         self._listed[namespace] = None  # what fails is not tried again for each Ingress
         try:
             items = await list_beside(self._reader, SECRET, namespace, fields=_HELD_ELSEWHERE)
-        except (Forbidden, TooMany):
+        except Forbidden:
+            self.refused = True
+            return None
+        except TooMany:
             return None
         found = {item["metadata"]["name"]: frozenset(item["data"]) for item in items}
         self._listed[namespace] = found

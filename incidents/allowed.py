@@ -86,7 +86,6 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "/spec/rules/*/http/paths/*/backend/service/name",
         "/spec/rules/*/http/paths/*/backend/service/port/**",
         "/spec/ingressClassName",
-        "/spec/tls/*/secretName",
     ),
 }
 WITH_APPROVAL: Mapping[str, tuple[str, ...]] = {

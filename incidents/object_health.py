@@ -43,7 +43,15 @@ _GROWING = {
     "Resizing": "whoever provides the volume is at it",
     "FileSystemResizePending": "the volume is, and what is on it waits for a pod that mounts it to be started anew",
 }
-_CERTIFICATE_MAKERS = ("cert-manager.io/", "acme.cert-manager.io/", "certmanager.k8s.io/")
+_CERTIFICATE_MAKERS = ("cert-manager.io/", "acme.cert-manager.io/", "certmanager.k8s.io/", "cert.gardener.cloud/")
+_SERVED_OTHERWISE = frozenset(  # annotations by which a controller takes the certificate from somewhere else
+    {
+        "projectcontour.io/tls-cert-namespace",
+        "alb.ingress.kubernetes.io/certificate-arn",
+        "networking.gke.io/managed-certificates",
+        "ingress.gcp.kubernetes.io/pre-shared-cert",
+    }
+)
 _ACME = "kubernetes.io/tls-acme"
 _HOSTS_TOLD = 3
 MISSED_RUNS = 2  # one may be late, or the controller's zone another than ours
@@ -88,7 +96,7 @@ def _ingress(ingress: Manifest, snapshot: Snapshot, now: datetime, speed: float)
         if kind == SERVICE.kind:
             said = f"it sends to Service {rest}: there is none"
         elif kind == SECRET.kind:
-            said, allowed = _uncertified(ingress, rest), _awaited(ingress, speed) or until
+            said, allowed = _uncertified(ingress, rest), _awaited(ingress, speed)
         yield Trouble(Finding(Symptom.SELECTS_NOTHING, clean(said, 300)), allowed)
 
 
@@ -101,17 +109,18 @@ def _uncertified(ingress: Manifest, missing: str) -> str:
 
 
 def _awaited(ingress: Manifest, speed: float) -> datetime | None:
-    """Until when whoever has been asked for a certificate may still be at it, from when that was last written."""
-    if not certificate_is_made(ingress):
-        return None
+    """Until when whoever makes a certificate, or puts it there, may still be at it: from when it was last written."""
+    allowed = CERTIFICATE_SECONDS if certificate_is_made(ingress) else ENDPOINT_SECONDS
     metadata = ingress["metadata"]
     written = [item.get("time") for item in metadata.get("managedFields") or () if not item.get("subresource")]
     moments = [moment for moment in map(timestamp, (*written, metadata.get("creationTimestamp"))) if moment is not None]
-    return max(moments) + timedelta(seconds=CERTIFICATE_SECONDS / speed) if moments else None
+    return max(moments) + timedelta(seconds=allowed / speed) if moments else None
 
 
 def certificates_of(ingress: Manifest) -> tuple[str, ...]:
-    """The Secrets from which an Ingress takes certificates, by name, each once."""
+    """The Secrets from which an Ingress takes certificates, by name, each once; none where it takes them elsewhere."""
+    if _SERVED_OTHERWISE & (ingress["metadata"].get("annotations") or {}).keys():
+        return ()
     names = (str(one.get("secretName") or "") for one in (ingress.get("spec") or {}).get("tls") or ())
     return tuple(dict.fromkeys(name for name in names if name))
 

@@ -3,8 +3,8 @@
 Rules: networking.k8s.io/v1 (``spec.tls[].secretName`` is a Secret of the Ingress's own namespace, with ``tls.crt`` and
 ``tls.key``); what serves the Ingress falls back to a certificate of its own, and no event says so. A Secret is meant if
 it is of type kubernetes.io/tls, and the wrong name a slip of its name and of no other. A name that the Ingress says
-twice, or that somebody is asked to make a certificate under, is no slip. Nobody here knows what a Secret holds, nor
-makes one: a person is told the command.
+twice, or that somebody is asked to make a certificate under, is no slip. Nobody here knows what a Secret holds: that it
+is to be served with is asked for and never done, and a person is told the command that makes one.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ from playbooks.neighbours import nearest
 
 TLS = "kubernetes.io/tls"
 _KEYS = {"tls.crt", "tls.key"}
+_KEY = "cert-manager.io/next-private-key"
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _COMMANDS, _HOSTS = 3, 3  # told of one Ingress, and of one certificate
 
 
 def is_missed(evidence: Evidence) -> bool:
-    """Whether a certificate is among what the Ingress names and does not find."""
-    return any(name.startswith(f"{SECRET.kind}/") for name in evidence.snapshot.missing)
+    """Whether a certificate is among what the Ingress is not well for; one that is awaited is not, yet."""
+    said = [found.detail for found in evidence.health.findings if found.symptom is Symptom.SELECTS_NOTHING]
+    names = (name.split("/")[1] for name in evidence.snapshot.missing if name.startswith(f"{SECRET.kind}/"))
+    return any(f"{SECRET.kind} {name}," in detail for name in names for detail in said)
 
 
 def other_certificate(evidence: Evidence, told: Diagnosis, *, own: Collection[str]) -> Silent | Needs | Opinion:
@@ -70,10 +73,14 @@ def _meant(wrong: str, there: Sequence[Manifest]) -> str | None:
 
 
 def _at_work(wrong: str, there: Sequence[Manifest]) -> str:
-    """The controller that keeps a Secret whose name goes on from the wrong one.
+    """Who is making a certificate here, or keeps a Secret whose name goes on from the wrong one.
 
-    So cert-manager keeps the key of a certificate that it is being issued (pkg/controller/certificates/keymanager).
+    cert-manager keeps the key of a certificate that is being issued (pkg/controller/certificates/keymanager), under a
+    label, and by a name that says nothing of the Secret's.
     """
+    issued = next((item["metadata"]["name"] for item in there if _KEY in (item["metadata"].get("labels") or {})), "")
+    if issued:
+        return f"whoever has put the key {issued} there"
     kept = (item for item in there if str(item["metadata"]["name"]).startswith(f"{wrong}-"))
     owners = (controller_of(item) for item in kept)
     return next((f"{owner.get('kind')} {owner.get('name')}" for owner in owners if owner is not None), "")

@@ -10,18 +10,19 @@ pods before that is told to any (pkg/kubelet/eviction). How a claim grows: ``pla
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from incidents.evidence import Evidence, LogExcerpt
+from incidents.incident import Round
 from incidents.objects import CLAIM, QUOTA, STORAGE_CLASS, VOLUME, Manifest
 from incidents.pod_health import container_statuses
 from incidents.proposals import Diagnosis, Needs, Opinion, Silent
 from incidents.quantities import UnreadableQuantity
 from incidents.symptoms import Symptom
-from playbooks.confidence import CERTAIN, SUGGESTED
 from playbooks.edits import named, wanting
 from playbooks.growing import commands, grown, sizes
 
@@ -31,6 +32,7 @@ _FULL = re.compile(r"no space left on device|\bENOSPC\b|\berrno:? 28\b|\bos erro
 _OTHER_ENDS = re.compile(r"inotify|\bwatch(?:er|ers|es|ing)?\b|\bshm|shared memory|semaphore|semget", re.IGNORECASE)
 _ALONG = re.compile(r"\b(?:ignor\w+|skip\w+|optional|falling back)\b", re.IGNORECASE)
 _PLACE = re.compile(r"(?<![\w.:/@-])/[\w.@+~-]+(?:/[\w.@+~-]+)*")
+_ASKED_FOR = re.compile(r"\b(?:GET|HEAD|PUT|POST|PATCH|DELETE)\s+\S*/|\bHTTP/\d")  # a path that a client has chosen
 _LINES, _LONGEST, _QUOTED = 30, 2_000, 200
 _NEVER_WRITTEN = {"configMap", "secret", "downwardAPI", "projected", "image"}
 _KNOWN = 0.92
@@ -47,13 +49,14 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     ends: Symptom
 
 
-def considered(evidence: Evidence, family: str) -> Silent | Needs | Opinion | None:
+def considered(evidence: Evidence, rounds: Sequence[Round], family: str) -> Silent | Needs | Opinion | None:
     """An opinion on the claim that is full; None where no container says that one is."""
     said = {one.claim: one for one in _said(evidence)}
     if not said:
         return None
     if needs := wanting(evidence, CLAIM.kind, STORAGE_CLASS.kind, QUOTA.kind, VOLUME.kind):
-        return msgspec.structs.replace(needs, first=True)  # a roll back would find the same volume full
+        sure = any(one.sure for one in said.values())
+        return msgspec.structs.replace(needs, first=sure)  # a roll back would find the same volume full
     claims = {name: named(evidence.listed(CLAIM.kind), name) for name in said}
     told = Diagnosis(
         family=family,
@@ -66,10 +69,18 @@ def considered(evidence: Evidence, family: str) -> Silent | Needs | Opinion | No
         by_hand = [line for one in claims.values() if one is not None for line in commands(evidence, one)]
         told = msgspec.structs.replace(told, by_hand=tuple(by_hand))
         return Silent("which of them is to grow, and how far, is for a person", told)
+    if any(_has_grown(entry, found) for entry in rounds):  # once: the line may be older than the room there is now
+        told = msgspec.structs.replace(told, by_hand=commands(evidence, found))
+        return Silent("it has been made larger once, and whether it is to grow further is for a person", told)
     try:
-        return grown(evidence, found, told, ends=one.ends, confidence=CERTAIN if one.sure else SUGGESTED)
+        return grown(evidence, found, told, ends=one.ends, sure=one.sure)
     except UnreadableQuantity as error:
         return Silent(f"how large it is cannot be read: {error}", told)
+
+
+def _has_grown(entry: Round, claim: Manifest) -> bool:
+    target = entry.proposal.target if entry.proposal is not None and entry.change is not None else None
+    return target is not None and (target.kind, target.name) == (CLAIM.kind, claim["metadata"]["name"])
 
 
 def _said(evidence: Evidence) -> Iterator[Said]:
@@ -112,7 +123,8 @@ def _claim_of(pod: Manifest, container: str, line: str) -> tuple[str, bool]:
     paths = _paths(line)
     if paths:
         mount = _nearest(mounts, paths[0])
-        return ("" if mount is None or mount.get("readOnly") else _claim_behind(volumes, mount)), True
+        claim = "" if mount is None or mount.get("readOnly") else _claim_behind(volumes, mount)
+        return claim, not _ASKED_FOR.search(line)
     claims = {_claim_behind(volumes, one) for one in mounts if _is_writable(volumes, one)}
     return (claims.pop() if len(claims) == 1 else ""), False
 
@@ -127,6 +139,7 @@ def _paths(line: str) -> list[str]:
 
 
 def _nearest(mounts: tuple[Manifest, ...], path: str) -> Manifest | None:
+    path = posixpath.normpath(path)
     over = [one for one in mounts if f"{path}/".startswith(f"{str(one.get('mountPath')).rstrip('/')}/")]
     return max(over, key=lambda one: len(str(one.get("mountPath"))), default=None)
 

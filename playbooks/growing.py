@@ -18,6 +18,7 @@ from incidents.proposals import Diagnosis, Opinion, Risk, SetField, Silent
 from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
 from incidents.symptoms import Symptom
 from playbooks.by_hand import all_names, body, by_hand
+from playbooks.confidence import CERTAIN, SUGGESTED
 from playbooks.edits import named, opinion
 
 STEP = 2
@@ -34,10 +35,11 @@ def sizes(claim: Manifest) -> tuple[str, str]:
     return str(asked or ""), str((claim.get("status", {}).get("capacity") or {}).get("storage") or "")
 
 
-def grown(
-    evidence: Evidence, claim: Manifest, told: Diagnosis, *, ends: Symptom, confidence: float
-) -> Silent | Opinion:
-    """The claim at twice its size, or why not. Raises UnreadableQuantity."""
+def grown(evidence: Evidence, claim: Manifest, told: Diagnosis, *, ends: Symptom, sure: bool) -> Silent | Opinion:
+    """The claim at twice its size, or why not. Raises UnreadableQuantity.
+
+    ``sure``: that it is this claim; else what else is known of the subject comes first.
+    """
     asked, has = sizes(claim)
     largest = max(parse_bytes(asked), parse_bytes(has))
     size = format_bytes(STEP * largest)
@@ -51,8 +53,8 @@ def grown(
         return Silent(because, _with(told, (*_quota_by_hand(claim, quota, key, least), *patch)))
     if evidence.subject.kind not in _GO_ON:
         return Silent("what has ended does not go on by itself when there is room", _with(told, patch))
-    asking = _asked(evidence, claim, told, size, ends=ends, confidence=confidence)
-    return asking if _had_another(evidence, claim) else _blaming(asking)
+    asking = _asked(evidence, claim, told, size, ends=ends, confidence=CERTAIN if sure else SUGGESTED)
+    return _blaming(asking) if sure and not _had_another(evidence, claim) else asking
 
 
 def commands(evidence: Evidence, claim: Manifest) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from playbooks.confidence import CERTAIN, ONLY_ONE_FITS
 from playbooks.edits import opinion, wanting
 from playbooks.heap import HeapFlag, heap_flags
 from playbooks.last_good import basis
-from playbooks.size_bounds import FURTHEST, STEP, Bound, limit_before, most_memory
+from playbooks.size_bounds import FURTHEST, STEP, Bound, is_guaranteed, limit_before, most_memory
 from playbooks.starved import STARVING, starved
 from playbooks.written import evicted
 
@@ -124,7 +124,8 @@ def _mended(evidence: Evidence, killed: Killed) -> Silent | Opinion:
 def _raised(evidence: Evidence, killed: Killed, size: int, *why: str) -> Opinion:
     value, resources = format_bytes(size), f"{killed.at}/resources"
     edits = [SetField(path=f"{resources}/limits/memory", expected=killed.limit, value=value)]
-    if (asked := _guaranteed(killed.container)) is not None:
+    if is_guaranteed(killed.container):  # it is to stay among those served first
+        asked = str(killed.container["resources"]["requests"]["memory"])
         edits.append(SetField(path=f"{resources}/requests/memory", expected=asked, value=value))
     return opinion(
         evidence,
@@ -150,14 +151,6 @@ def _lowered(evidence: Evidence, killed: Killed, flag: HeapFlag) -> Opinion:
         reason=f"let the heap of {killed.name} fit into its limit: {flag.within(killed.present)[:120]}",
         confidence=CERTAIN,
     )
-
-
-def _guaranteed(container: dict[str, Any]) -> str | None:
-    """The request for memory of a container that asks for all of its limits: it is to stay among those served first."""
-    resources = container.get("resources") or {}
-    asked, limits = resources.get("requests") or {}, resources.get("limits") or {}
-    same = {"cpu", "memory"} <= asked.keys() and all(asked[what] == limits.get(what) for what in ("cpu", "memory"))
-    return str(asked["memory"]) if same else None
 
 
 def _killed_at_present_template(evidence: Evidence, name: str) -> int:

@@ -60,6 +60,13 @@ def most_held(evidence: Evidence) -> Bound | None:
     return min((*of_all, *_of_smallest_node(evidence)), default=None)
 
 
+def is_guaranteed(container: Manifest) -> bool:
+    """Whether a container asks for all of its limits, as the class Guaranteed wants it (helper/qos)."""
+    resources = container.get("resources") or {}
+    asked, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    return {CPU, MEMORY} <= asked.keys() and all(asked[what] == limits.get(what) for what in (CPU, MEMORY))
+
+
 def limit_before(evidence: Evidence, field: str, present: int, most: Bound | None) -> int | None:
     """The higher limit of the last good revision at a path below the pod spec, which the present one has lowered."""
     limit = good_value(evidence, field)

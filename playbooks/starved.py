@@ -3,8 +3,9 @@
 A timeout says only that the answer came late. That the limit is why is said by the metrics of its pods: in each that
 fails, the very container computes all that it may (CFS quota; the kernel throttles it, and tells nobody). How much more
 it would compute is not said, so that the limit it had while it was well comes first, and else up to three rounds of
-doubling, within LimitRange, quota and the largest node. Requests stay. Where usage is not known, or below the limit,
-the program is slow for a reason of its own, and that is for the family of probes. Asked by the family of memory.
+doubling, within LimitRange, quota and the largest node. Requests stay, so that of Guaranteed pods it is told. Where
+usage is not known, or below the limit, the program is slow for a reason of its own, and that is for the family of
+probes. Asked by the family of memory.
 
 Rules: pkg/kubelet/prober, pkg/kubelet/cm (``cpu.max`` from ``limits.cpu``), metrics.k8s.io/v1beta1 ``PodMetrics`` (the
 average of the last window: a container that has just been restarted is not there yet).
@@ -28,7 +29,7 @@ from playbooks.edits import opinion, wanting
 from playbooks.failing_probes import Failure, failures
 from playbooks.last_good import basis
 from playbooks.probe_times import killed_before_it_listens, too_slow
-from playbooks.size_bounds import CPU, FURTHEST, STEP, Bound, limit_before, most_cpu
+from playbooks.size_bounds import CPU, FURTHEST, STEP, Bound, is_guaranteed, limit_before, most_cpu
 
 STARVING = (Symptom.PROBE_FAILING, Symptom.ROLLOUT_STUCK, Symptom.NOT_READY, Symptom.CRASH_LOOP)
 HELD_PERCENT = 95  # of its limit: a throttled container reaches all of it, but for how the window cuts its periods
@@ -74,6 +75,9 @@ def _gets_no_answer(evidence: Evidence, failure: Failure) -> bool:
 
 
 def _raised(evidence: Evidence, failure: Failure, told: Diagnosis, *, present: int, begun: int) -> Silent | Opinion:
+    if is_guaranteed(failure.container):
+        because = "its pods are Guaranteed: a limit above the request would have them put out before others"
+        return Silent(because, msgspec.structs.replace(told, rests_on=(told.rests_on[0], because, *told.rests_on[1:])))
     path = _path(evidence, failure)
     most = _most(evidence, failure, present, begun)
     before = limit_before(evidence, path.removeprefix(evidence.pod_path), present, most)

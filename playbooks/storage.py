@@ -46,7 +46,7 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     pending = any(found.symptom is Symptom.CLAIM_PENDING for found in findings)
     missing = _NOT_FOUND.search(said)
     if not (missing or pending or _UNBOUND.search(said) or _ELSEWHERE.search(said)):
-        answer = considered(evidence, FAMILY) or full.considered(evidence, FAMILY)
+        answer = considered(evidence, FAMILY) or full.considered(evidence, rounds, FAMILY)
         return answer or _bound(evidence, "no volume is waited for")
     if evidence.subject.kind == STORAGE_CLASS.kind:
         cause = f"claims of StorageClass {evidence.subject.name} stay unbound"

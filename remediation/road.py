@@ -14,12 +14,12 @@ import structlog
 from evidence.redaction import mask_leaves
 from evidence.sight import looking_through
 from evidence.snapshots import revisions_of
-from incidents.changes import CHANGE_ANNOTATION, Baseline, Change, ChangeState, Inverse
+from incidents.changes import CHANGE_ANNOTATION, Baseline, Change, ChangeState, Inverse, InverseKind
 from incidents.evidence import Evidence
 from incidents.health import PROGRESS_DEADLINE_SECONDS, steady
 from incidents.incident import Incident, Result, Verification
 from incidents.object_health import RESIZE_SECONDS
-from incidents.objects import CLAIM, ChangeId
+from incidents.objects import ChangeId
 from incidents.patch import leaf_diff
 from incidents.pointers import value_at
 from incidents.policy import Answer, Policy
@@ -222,7 +222,7 @@ class Remediation:
     ) -> tuple[Change, dict[str, Any]]:
         """The change as it would be made, and the object as the server says it would become."""
         change_id, target = ChangeId(str(uuid.uuid4())), view.proposal.target
-        deadline = self._deadline(view.live)
+        deadline = self._deadline(view)
         if is_anew(view.proposal):
             patch = sealed_anew(view.proposal, view.live, change=change_id, until=deadline)
             made = anew(view.proposal, view.live, patch)
@@ -339,10 +339,10 @@ class Remediation:
             raise Unsealable("the object is gone")
         return live, tuple(await revisions_of(self._reader, live))
 
-    def _deadline(self, live: dict[str, Any]) -> datetime:
+    def _deadline(self, view: View) -> datetime:
         """When verification ends at the latest: never further off than others believe, whatever the spec says."""
-        allowed = int(live.get("spec", {}).get("progressDeadlineSeconds") or PROGRESS_DEADLINE_SECONDS)
-        allowed += RESIZE_SECONDS if live.get("kind") == CLAIM.kind else 0  # its volume grows first
+        allowed = int(view.live.get("spec", {}).get("progressDeadlineSeconds") or PROGRESS_DEADLINE_SECONDS)
+        allowed += RESIZE_SECONDS if view.inverse is InverseKind.NONE else 0  # a volume grows first
         wanted = timedelta(seconds=(allowed + self._settle_seconds) / self._clock.speed)
         return self._clock.now() + min(wanted, LONGEST_DEADLINE)
 

@@ -16,11 +16,11 @@ import structlog
 
 from evidence.redaction import mask_text
 from evidence.sight import Looking, Sight
-from incidents.changes import Change
+from incidents.changes import Change, InverseKind
 from incidents.health import Health, State, assess, pod_findings, restarts, steady
 from incidents.incident import Result, Verification
 from incidents.object_health import RESIZE_SECONDS
-from incidents.objects import CLAIM, NODE, Manifest, ObjectRef
+from incidents.objects import NODE, Manifest, ObjectRef
 from incidents.ordering import of_present_revision
 from incidents.own_limits import lived_seconds, was_evicted
 from incidents.pod_health import Finding, container_statuses, left_behind_findings, timestamp
@@ -34,6 +34,7 @@ from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
+START_SECONDS = 120.0  # what a change to another object has begun is there, or its workload starts once more, by then
 PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
 _CRASHES = (Symptom.CRASH_LOOP, Symptom.OOM_KILLED)
 _COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP, Symptom.EVICTED)
@@ -200,19 +201,28 @@ def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float, since: dat
         not _is_over(pod, finding, since)
         for pod in of_present_revision(snapshot)
         for finding in pod_findings(pod, now, speed)
+    ) and not _waits(snapshot, now, speed, since)
+
+
+def _waits(snapshot: Snapshot, now: datetime, speed: float, since: datetime | None) -> bool:
+    """Whether a container still waits out its back-off from before the change: what it does then is not known."""
+    return any(
+        _is_over(pod, finding, since)
+        for pod in of_present_revision(snapshot)
+        for finding in pod_findings(pod, now, speed)
     )
 
 
 def _counts_from(change: Change, snapshot: Snapshot, speed: float) -> datetime | None:
     """From when on crashes say something of a change to another object than the workload, whose pods stay as they are.
 
-    They wait out their back-off from before it; and a volume takes its time to grow. None: of a change to the workload
-    new pods tell.
+    They wait out their back-off from before it; what was woken takes its time to start, and a volume to grow. None: of
+    a change to the workload new pods tell.
     """
     if snapshot.workload["metadata"]["uid"] == change.object.uid:
         return None
-    grows = timedelta(seconds=RESIZE_SECONDS / speed if change.target.kind == CLAIM.kind else 0)
-    return (change.sent_at or change.prepared_at) + grows
+    allowed = RESIZE_SECONDS if change.inverse.kind is InverseKind.NONE else START_SECONDS
+    return (change.sent_at or change.prepared_at) + timedelta(seconds=allowed / speed)
 
 
 def _is_over(pod: Manifest, finding: Finding, since: datetime | None) -> bool:

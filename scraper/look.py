@@ -237,9 +237,11 @@ class Look:
                 namespace, spec = ingress["metadata"]["namespace"], ingress.get("spec") or {}
                 lost = [name for name in backends_of(ingress) if (namespace, name) not in self._services]
                 classless = (wanted := spec.get("ingressClassName")) and wanted in unclaimed - classes
-                if lost or classless or await _lacks_one(ingress, certificates):
+                if lost or classless:
                     await self._look_closely_at_ingress(ingress, certificates)
-        if certificates.unread:
+                elif lacking := await _lacking(ingress, certificates):
+                    await self._look_at_certificates(ingress, lacking)
+        if certificates.refused:
             self.unread.add(SECRET.kind)
 
     async def _look_closely_at_ingress(self, ingress: Object, certificates: Certificates) -> None:
@@ -247,6 +249,11 @@ class Look:
         reader = self._parts.reader
         if (read := await reader.find(reference(ingress))) is not None:
             await self._raising.judge(await read_ingress(reader, read, now=self._now, certificates=certificates))
+
+    async def _look_at_certificates(self, ingress: Object, lacking: tuple[str, ...]) -> None:
+        """Read one that lacks certificates alone: when it was last written is not in a list, and all else is there."""
+        if (read := await self._parts.reader.find(reference(ingress))) is not None:
+            await self._raising.judge(Snapshot(workload=read, missing=lacking, read_at=self._now))
 
     async def _claim(self, claim: Object) -> None:
         if claim.get("status", {}).get("phase") == "Bound":
@@ -270,13 +277,13 @@ class Look:
         )
 
 
-async def _lacks_one(ingress: Object, certificates: Certificates) -> bool:
-    """Whether a certificate that it names is not there; Secrets that cannot be listed cost the sweep nothing else."""
+async def _lacking(ingress: Object, certificates: Certificates) -> tuple[str, ...]:
+    """The certificates that it names and that are not there; Secrets that cannot be listed cost nothing else."""
     try:
-        return bool(await certificates.missing(ingress))
+        return await certificates.missing(ingress)
     except ClusterError as error:
         log.debug("sweep.unread", kind=SECRET.kind, error=str(error))
-        return False
+        return ()
 
 
 def _labels_of(template: bytes) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tests.builders import NOW
 from tests.clocks import FakeClock
 from tests.remediation.scripted import ScriptedCluster
 from tests.scraper.seeing import thing
-from tools.cluster.errors import ClusterError, Forbidden
+from tools.cluster.errors import ClusterError, Forbidden, ServerFailed
 from tools.cluster.reader import Reader
 from tools.cluster.transport import Query
 
@@ -78,15 +78,34 @@ async def test_a_namespace_is_listed_once_for_all_its_ingresses_and_without_the_
     ((path, fields),) = cluster.lists
     assert path == "/api/v1/namespaces/shop/secrets"
     assert "type!=helm.sh/release.v1" in fields
-    assert not certificates.unread
+    assert not certificates.refused
 
 
 async def test_what_may_not_be_listed_is_not_missing_and_is_asked_for_once() -> None:
     cluster = Asked(refuses=Forbidden("no", code=403))
     certificates = Certificates(Reader(cluster, secret_keys=True))
     assert [await certificates.missing(door("web")) for _ in range(2)] == [(), ()]
-    assert certificates.unread
+    assert certificates.refused
     assert len(cluster.lists) == 1
+
+
+async def test_a_server_that_cannot_answer_now_is_not_asked_for_the_next_namespace() -> None:
+    cluster = Asked(refuses=ServerFailed("not now", code=500))
+    certificates = Certificates(Reader(cluster, secret_keys=True))
+    with pytest.raises(ServerFailed):
+        await certificates.missing(door("web"))
+    elsewhere = door("web")
+    elsewhere["metadata"]["namespace"] = "another"
+    assert await certificates.missing(elsewhere) == ()
+    assert (len(cluster.lists), certificates.refused) == (1, False)
+
+
+@pytest.mark.parametrize("key", ["projectcontour.io/tls-cert-namespace", "alb.ingress.kubernetes.io/certificate-arn"])
+async def test_a_certificate_that_is_served_from_elsewhere_is_not_missed(key: str) -> None:
+    cluster, found = Asked(), door("web")
+    found["metadata"]["annotations"] = {key: "x"}
+    assert await Certificates(Reader(cluster, secret_keys=True)).missing(found) == ()
+    assert cluster.lists == []
 
 
 async def test_what_is_watched_after_a_change_is_judged_by_its_certificates_as_well() -> None:

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from incidents.evidence import Evidence, LogExcerpt
-from incidents.objects import reference
+from incidents.incident import Round
+from incidents.objects import ChangeId, reference
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks.consult import consult
@@ -79,6 +80,28 @@ def test_what_may_grow_is_asked_to_once_to_twice_its_size() -> None:
     assert (answer.proposal.ends, answer.proposal.risk) == (Symptom.CRASH_LOOP, "medium")
     assert "cannot be taken back" in answer.proposal.reason
     assert answer.diagnosis.cause.startswith("the volume of PersistentVolumeClaim albums (1Gi) is full")
+
+
+def test_what_has_been_made_larger_once_is_not_asked_for_again() -> None:
+    """The line may be older than the room that there is now, and growing is for good."""
+    first = asked(full())
+    grown = Round(number=1, proposal=first.proposal, change=ChangeId("one"))
+    answer = consider(full(PersistentVolumeClaim=[claim(asked="2Gi", has="2Gi")]), (grown,))
+    assert isinstance(answer, Silent)
+    assert "made larger once" in answer.because
+    assert answer.diagnosis is not None
+    assert "4Gi" in str(answer.diagnosis.by_hand)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['"PUT /var/data/x HTTP/1.1" 507 no space left on device', "no space left on device"],
+    ids=["a path that a client has chosen", "no path"],
+)
+def test_a_line_that_does_not_say_for_certain_whose_volume_it_is_outdoes_nothing_else(line: str) -> None:
+    answer = asked(full(line))
+    assert answer.proposal.confidence < asked(full()).proposal.confidence
+    assert answer.diagnosis.blames is None
 
 
 def test_the_claims_and_what_bounds_them_are_listed_first() -> None:

@@ -160,6 +160,11 @@ def test_at_the_rule_a_person_is_told_and_the_probe_stays_as_it_is(
     assert "CPU limit of 100m" in said
 
 
+def test_of_pods_that_are_served_first_because_they_ask_for_all_of_their_limits_it_is_told() -> None:
+    all_of_it = {"cpu": "100m", "memory": "64Mi"}
+    assert "Guaranteed" in told(slow(limits=all_of_it, requests=all_of_it))
+
+
 def test_what_asks_for_all_of_its_limit_is_bound_by_the_quota_for_requests_too() -> None:
     full = {"ResourceQuota": [quota(hard={"cpu": "1"}, used={"cpu": "1"})]}
     assert "ResourceQuota team" in told(slow(requests={"memory": "64Mi"}, rules=full))

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from evidence.sight import Looking, Polled, Sight
-from incidents.changes import Change, ChangeState
+from incidents.changes import Change, ChangeState, Inverse, InverseKind
 from incidents.incident import Result, Verification
-from incidents.objects import ObjectRef, reference
+from incidents.objects import ObjectRef, Uid, reference
 from incidents.proposals import SetField
 from incidents.snapshot import Snapshot, spec_digest
 from incidents.symptoms import Symptom
@@ -299,7 +299,8 @@ class TestGrownClaims:
         claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "uid": "uid-data"}}
         made = proposal(edit, target=reference(claim), ends=Symptom.CRASH_LOOP)
         deadline = NOW + timedelta(seconds=1_500)
-        return change(made=made, state=ChangeState.APPLIED, sent_at=NOW, deadline=deadline)
+        found = change(made=made, state=ChangeState.APPLIED, sent_at=NOW, deadline=deadline)
+        return msgspec.structs.replace(found, inverse=Inverse(operations=(), kind=InverseKind.NONE))
 
     async def test_what_has_crashed_before_the_volume_had_grown_does_not_count(self) -> None:
         before, meanwhile = world(pod(crashed(-60))), world(pod(crashed(200)))
@@ -311,6 +312,27 @@ class TestGrownClaims:
         film = Film((0, world(pod(crashed(-60)))), (950, world(pod(crashed(949)))))
         verification, seconds = await judged(film, self.grown(), seen=reference(deployment()))
         assert (verification.result, 950 <= seconds < 1_000) == (Result.NO_BETTER, True)
+
+    async def test_nothing_is_over_while_what_failed_still_waits_out_its_back_off(self) -> None:
+        beside = waiting("ImagePullBackOff", "no such tag") | {"name": "beside"}
+        before, better = world(pod(crashed(-60), beside)), world(pod(crashed(200), beside))
+        film = Film((0, before), (201, better), (900, WELL))
+        verification, seconds = await judged(film, self.grown(), seen=reference(deployment()))
+        assert (verification.result, seconds >= 900) == (Result.WELL, True)
+
+    @pytest.mark.parametrize(("at", "result"), [(20, Result.WELL), (150, Result.NO_BETTER)])
+    async def test_what_was_woken_may_take_its_time_until_what_needs_it_crashes_no_more(
+        self, at: int, result: Result
+    ) -> None:
+        """A dependency with one replica again takes a while to start, and a crash meanwhile says nothing of it."""
+        edit = SetField(path="/spec/replicas", expected=0, value=1)
+        woken = proposal(edit, target=reference(deployment(name="db")), ends=Symptom.CRASH_LOOP)
+        deadline = NOW + timedelta(seconds=600)
+        of = change(made=woken, state=ChangeState.APPLIED, sent_at=NOW, deadline=deadline)
+        of = msgspec.structs.replace(of, target=msgspec.structs.replace(of.target, uid=Uid("db")))
+        film = Film((0, world(pod(crashed(-60)))), (at, world(pod(crashed(at - 1)))), (300, WELL))
+        verification, _ = await judged(film, of, seen=reference(deployment()))
+        assert verification.result is result
 
 
 class TestOrderedSets:

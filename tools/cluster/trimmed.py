@@ -215,8 +215,12 @@ class _IngressStatus(TypedDict):
     loadBalancer: NotRequired[_Addresses | None]
 
 
+class _IngressMetadata(_Metadata):
+    annotations: NotRequired[dict[str, str] | None]
+
+
 class _Ingress(TypedDict):
-    metadata: _Metadata
+    metadata: _IngressMetadata
     spec: NotRequired[_IngressSpec | None]
     status: NotRequired[_IngressStatus | None]
 

@@ -58,11 +58,12 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
     breaker: float = 3600.0  # how far back they count, and how long it stays open after the last
     request: float = 86_400.0  # how long a person may take to decide
     spread: float = 120.0  # over so long those are spread who wait for one moment, so that they do not come at once
+    beside: float = 60.0  # when what another incident is at is looked at again: it may have mended this one too
     switched: float = 600.0  # when what a switch without an end has parked is looked at again at the latest
 
     def at(self, speed: float) -> Windows:
         """The same limits on a cluster whose durations are divided by ``speed``."""
-        spans = ("cooldown", "same_field", "hour", "breaker", "request", "spread", "switched")
+        spans = ("cooldown", "same_field", "hour", "breaker", "request", "spread", "beside", "switched")
         return msgspec.structs.replace(self, **{name: getattr(self, name) / speed for name in spans})
 
     @property

@@ -12,6 +12,8 @@ from incidents.incident import Incident
 from incidents.policy import Answer, Ruling, Verdict
 from tools.store import Store
 
+_OF_THE_OBJECT = frozenset({"cool-down", "foreign-change"})
+
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a proposal before it was verified: ``change`` is set if it was applied, ``request`` if it waits.
@@ -28,6 +30,17 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 def refusal(rule: str, answer: Answer, reason: str, until: datetime | None = None) -> Attempt:
     """An attempt that ended with one ruling."""
     return Attempt(verdict=Verdict((Ruling(rule, answer, reason, until),)))
+
+
+def by(attempt: Attempt, moment: datetime) -> Attempt:
+    """The same, with what has been put off for what was done to the object looked at again by that moment."""
+    rulings = tuple(
+        msgspec.structs.replace(ruling, until=min(ruling.until, moment))
+        if ruling.rule in _OF_THE_OBJECT and ruling.until is not None
+        else ruling
+        for ruling in attempt.verdict.rulings
+    )
+    return msgspec.structs.replace(attempt, verdict=Verdict(rulings))
 
 
 async def noted(store: Store, incident: Incident, attempt: Attempt) -> Attempt:

@@ -27,7 +27,7 @@ from incidents.proposals import Create, Proposal
 from remediation.admission import Admission
 from remediation.anew import anew, difference, is_anew, nothing_of, sealed_anew, stood
 from remediation.approval import asked_digest
-from remediation.attempt import Attempt, noted, refusal
+from remediation.attempt import Attempt, by, noted, refusal
 from remediation.draining import Draining, rehearsed_evictions
 from remediation.gate import GatedWriter, RestrainedWriter, Writes, WritesStopped
 from remediation.guardrails import View, before_dry_run, on_difference
@@ -121,8 +121,9 @@ class Remediation:
         set. Raises Busy or Unreachable when the API server is; FateUnknown when it cannot be told whether the patch
         landed.
         """
-        beside = proposal.target.uid != incident.subject.uid
-        return await self._answered(self._guarded(incident, proposal, evidence, round_number), beside=beside)
+        return await self._answered(
+            self._guarded(incident, proposal, evidence, round_number), soon=self._soon(incident, proposal, evidence)
+        )
 
     async def rehearse(
         self, incident: Incident, proposal: Proposal, evidence: Evidence, *, round_number: int
@@ -131,19 +132,22 @@ class Remediation:
 
         Raises as ``attempt`` does.
         """
-        beside = proposal.target.uid != incident.subject.uid
-        return await self._answered(self._rehearsal(incident, proposal, evidence, round_number), beside=beside)
+        return await self._answered(
+            self._rehearsal(incident, proposal, evidence, round_number), soon=self._soon(incident, proposal, evidence)
+        )
 
-    async def _answered(self, attempt: Awaitable[Attempt], *, beside: bool) -> Attempt:
-        """What comes of an attempt, with its failures as rulings. ``beside``: its target is not the subject itself."""
+    async def _answered(self, attempt: Awaitable[Attempt], *, soon: datetime | None) -> Attempt:
+        """What comes of an attempt, with its failures as rulings.
+
+        ``soon``: set where its target is not the subject itself. Another incident may be at that, and mend this one
+        with it, so that what is put off for it is looked at again by then.
+        """
         try:
-            return await attempt
+            return by(await attempt, soon) if soon is not None else await attempt
         except Unsealable as error:
-            if not beside or isinstance(error, NotRead):
+            if soon is None or isinstance(error, NotRead):
                 return refusal("seal", Answer.REFUSE, str(error))
-            # Another incident is about that very object, and may have mended it already: it is looked at anew.
-            until = self._clock.now() + timedelta(seconds=self._windows.switched)
-            return refusal("seal", Answer.DEFER, str(error), until)
+            return refusal("seal", Answer.DEFER, str(error), soon)
         except PutBack as error:
             return refusal("apply", Answer.REFUSE, str(error))
         except NotApplied as error:
@@ -155,6 +159,11 @@ class Remediation:
             raise  # nothing has been changed and nothing is decided: the whole run is repeated later
         except ClusterError as error:
             return refusal("api-server", Answer.REFUSE, str(error))
+
+    def _soon(self, incident: Incident, proposal: Proposal, evidence: Evidence) -> datetime | None:
+        """A moment after the evidence, where a proposal is about an object beside the subject; None where it is not."""
+        beside = proposal.target.uid != incident.subject.uid
+        return evidence.taken_at + timedelta(seconds=self._windows.beside) if beside else None
 
     async def _view(self, incident: Incident, proposal: Proposal, evidence: Evidence) -> View:
         live, replica_sets = await self._live(proposal)

@@ -59,7 +59,7 @@ def concurrency(view: View) -> Iterator[Ruling]:
     ]
     if _acting(view) and len(standing) >= view.windows.concurrent:
         reason = f"{len(standing)} changes are being verified; {view.windows.concurrent} may be at once"
-        soon = view.now + timedelta(seconds=view.windows.switched / 10)
+        soon = view.now + timedelta(seconds=view.windows.beside)
         yield Ruling("concurrency", Answer.DEFER, reason, min(soon, *standing))
 
 

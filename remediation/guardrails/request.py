@@ -58,7 +58,7 @@ def terminating(view: View) -> Iterator[Ruling]:
         return
     uid = view.live["metadata"]["uid"]
     if any(change.between and change.concerns(uid) for change in view.recent):
-        soon = view.now + timedelta(seconds=view.windows.switched / 10)
+        soon = view.now + timedelta(seconds=view.windows.beside)
         yield Ruling("terminating", Answer.DEFER, "another incident is making it anew", soon)
     else:
         yield Ruling("terminating", Answer.REFUSE, "the object is being deleted")

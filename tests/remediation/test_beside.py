@@ -1,5 +1,6 @@
 """A change to an object beside the subject: to what was read and nothing else, and judged by the subject."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from incidents.changes import ChangeState
 from incidents.evidence import Evidence
 from incidents.incident import Result
 from incidents.objects import SERVICE, ClusterId, reference
-from incidents.policy import Answer
+from incidents.policy import Answer, Windows
 from incidents.proposals import Proposal, SetField
 from incidents.subjects import subject_at
 from incidents.symptoms import Symptom
@@ -84,7 +85,23 @@ async def test_what_another_incident_has_mended_meanwhile_is_looked_at_anew(benc
     assert first.change is not None
     again = await tried(bench, found, found)
     assert again.verdict.answer is Answer.DEFER
-    assert again.verdict.until is not None
+    assert again.verdict.until == (await bench.evidence()).taken_at + timedelta(seconds=Windows().beside)
+
+
+async def test_what_another_incident_has_changed_lately_is_looked_at_anew_before_its_cool_down_is_over(
+    bench: Bench,
+) -> None:
+    """The subject may be well with it by then: it would be said to be broken all that time."""
+    await web(bench)
+    found = await service(bench)
+    await tried(bench, found, found)
+    first = await bench.incident()
+    await bench.store.succeed(first, first.last_signal)
+    back = {"op": "replace", "path": "/spec/selector/app", "value": "wbe"}
+    found = await bench._send("PATCH", SERVICE.path(NAMESPACE, "web"), [back], "application/json-patch+json")
+    again = await tried(bench, found, found)
+    assert "cool-down" in {ruling.rule for ruling in again.verdict.objections}
+    assert again.verdict.until == (await bench.evidence()).taken_at + timedelta(seconds=Windows().beside)
 
 
 async def test_whether_it_helped_is_seen_at_the_subject_and_not_at_what_was_changed(bench: Bench) -> None:

@@ -70,7 +70,7 @@ def _volume(name: str) -> dict[str, Any]:
 )
 def test_why_a_pod_fits_nowhere(api: Api, body: Any, message: str) -> None:
     api.create("pods", body).ok()
-    [event] = api.eventually(lambda: api.events_about("web", "FailedScheduling"))
+    event, *_ = api.eventually(lambda: api.events_about("web", "FailedScheduling"))  # a busy scheduler may try twice
     assert event["message"] == f"0/3 nodes are available: {message}"
     assert (event["type"], event["reportingComponent"], event["action"]) == (
         "Warning",

@@ -13,7 +13,7 @@ import structlog
 
 from agents.standing import Standing, Turn
 from agents.thinking import Thinking
-from incidents.changes import Change, ChangeState, InverseKind
+from incidents.changes import Change, ChangeState
 from incidents.decisions import Decision, Request, rounds_allowed, taken_back, turned_down, undone_lately
 from incidents.evidence import Evidence
 from incidents.incident import Outcome, Result, Round
@@ -96,7 +96,7 @@ class AutoFixer:
         if any(_helped(standing, change) for change in undone_lately(changes, decisions)):
             # Only the end of the work takes back what has helped, and was interrupted then.
             return await self._settle(standing, "what had helped was not enough", nothing=Outcome.ROLLED_BACK)
-        stuck = await self._make_way(standing, proposal)
+        stuck = await self._make_way(standing, proposal, changes)
         if stuck is not None:
             return stuck
         attempt = await self._remediation.attempt(standing.incident, proposal, evidence, round_number=current.number)
@@ -109,13 +109,12 @@ class AutoFixer:
         await self._store.save_round(standing.incident.id, entry)
         return await self._verify(standing, attempt.change, entry)
 
-    async def _make_way(self, standing: Standing, proposal: Proposal) -> Turn | None:
+    async def _make_way(self, standing: Standing, proposal: Proposal, changes: Sequence[Change]) -> Turn | None:
         """Undo failed changes to other fields first; a change to the same field goes on from where it stands."""
-        for change in reversed([c for c in await self._store.changes(standing.incident.id) if c.stands]):
-            if change.proposal.paths == proposal.paths or _helped(standing, change):
+        for change in reversed([one for one in changes if one.stands]):
+            # What has no way back is more room, and in nothing's way.
+            if change.for_good or change.proposal.paths == proposal.paths or _helped(standing, change):
                 continue
-            if change.inverse.kind is InverseKind.NONE:
-                continue  # nobody can take it back, and more room is in nothing's way
             try:
                 await self._remediation.undo(change)
             except UndoRefused as error:

@@ -18,7 +18,7 @@ from agents.researcher import NOTHING
 from agents.standing import Agent, Standing
 from evidence.redaction import mask_text
 from incidents.causes import EXPLAINS
-from incidents.changes import Change, InverseKind, LeafChange
+from incidents.changes import Change, LeafChange
 from incidents.decisions import Request
 from incidents.evidence import Evidence
 from incidents.health import Finding
@@ -177,14 +177,14 @@ def _explained(evidence: Evidence | None) -> list[Section]:
 def _still_changed(kept: Sequence[Change], commands: Commands) -> list[Section]:
     """Changes that stay on the object, with the command that takes them back: newest first."""
     lines = tuple(told_undo(change, commands) for change in reversed(kept))
-    for_good = all(change.inverse.kind is InverseKind.NONE for change in kept)
+    for_good = all(change.for_good for change in kept)
     heading = "These changes stay, for good" if for_good else "These changes stay; to undo them"
     return [Section(heading=heading, lines=lines, verbatim=True)] if lines else []
 
 
 def told_undo(change: Change, commands: Commands) -> str:
     """The undo command for a message: kubectl's, or where that would carry what may be secret, the program's own."""
-    if change.inverse.kind is InverseKind.NONE:
+    if change.for_good:
         return f"# change {change.id} of {change.target} stays: it cannot be taken back"
     if change.anew is not None:
         return commands.undo(change.id)  # deleting and creating again in the right order is more than one command

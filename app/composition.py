@@ -250,7 +250,6 @@ async def _parts(stack: AsyncExitStack, base: _Base, reasoning: Reasoning, walks
             speed=clock.speed,
             registry=await open_registry(stack, settings),
             images=ImageIndex(store, base.cluster),
-            secrets=settings.read_secret_keys,
         ),
         remediation=open_remediation(
             base.transport,

@@ -25,8 +25,8 @@ from tools.cluster.transport import Transport, connect
 from tools.sandbox import MontySandbox, self_test
 
 _READ = [
-    Permission(verb, group, resource, subresource)
-    for verb, group, resource, subresource in (
+    Permission(*asked)
+    for asked in (
         ("list", "", "events", ""),
         ("watch", "", "events", ""),
         ("list", "", "pods", ""),
@@ -65,8 +65,8 @@ _READ = [
     )
 ]
 _WRITE = [
-    Permission(verb, group, resource)
-    for verb, group, resource in (
+    Permission(*asked)
+    for asked in (
         ("patch", "apps", "deployments"),
         ("patch", "apps", "statefulsets"),
         ("patch", "apps", "daemonsets"),
@@ -78,8 +78,8 @@ _WRITE = [
     )
 ]
 _MORE = [  # roles that may be left out: what needs them is told then, and not done
-    Permission(verb, group, resource, subresource)
-    for verb, group, resource, subresource in (
+    Permission(*asked)
+    for asked in (
         ("patch", "", "pods", ""),
         ("create", "", "pods", ""),
         ("create", "batch", "jobs", ""),
@@ -175,10 +175,9 @@ async def _cluster(transport: Transport, settings: Settings) -> list[Row]:
     reader, own = Reader(transport), OwnObjects(transport)
     rows: list[Row] = [(True, "API server", f"{reader.server}, {await reader.version()}")]
     rows.append((True, "cluster id", str(await reader.cluster_id())))
-    writes, secrets = settings.mode is not Mode.OBSERVE, [_SECRETS] if settings.read_secret_keys else []
-    rows += [
-        await _permitted(own, permission, settings) for permission in [*_READ, *secrets, *(_WRITE if writes else [])]
-    ]
+    writes = settings.mode is not Mode.OBSERVE
+    needed = [*_READ, *([_SECRETS] if settings.read_secret_keys else []), *(_WRITE if writes else [])]
+    rows += [await _permitted(own, permission, settings) for permission in needed]
     return rows + [_told_instead(await _permitted(own, permission, settings)) for permission in _MORE if writes]
 
 

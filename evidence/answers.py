@@ -32,10 +32,7 @@ NOT_GRANTED = "its keys are read only with the optional role (setting read_secre
 
 
 class Answers:
-    """Reads them. ``registry``: None means that nobody is asked; ``images``: the index of a sweep, where there is one.
-
-    ``secrets``: whether the optional role that lets the names of Secrets' keys be read has been granted.
-    """
+    """Reads them. ``registry``: None means that nobody is asked; ``images``: the index of a sweep, if there is one."""
 
     def __init__(
         self,
@@ -43,12 +40,11 @@ class Answers:
         *,
         registry: RegistryClient | None = None,
         images: ImageIndex | None = None,
-        secrets: bool = False,
     ) -> None:
         self._reader = reader
         self._registry = registry
         self._images = images
-        self._refused = frozenset() if secrets else frozenset({SECRET.kind})
+        self._refused = frozenset() if reader.secret_keys else frozenset({SECRET.kind})
         self._unmetered: set[str] = set()  # namespaces whose metrics were refused once: nobody asks there again
 
     async def answer(self, evidence: Evidence, wants: Sequence[Want]) -> Evidence:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from incidents.object_health import certificates_of
-from incidents.objects import SECRET
+from incidents.objects import SECRET, TLS_KEYS
 from tools.cluster.errors import ClusterError, Forbidden
 from tools.cluster.listing import TooMany, list_beside
 from tools.cluster.reader import Reader
 
-KEYS = ("tls.crt", "tls.key")  # of a Secret of type kubernetes.io/tls (pkg/apis/core/types.go)
 _HELD_ELSEWHERE = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
 
 Keys = Mapping[str, frozenset[str]]  # of each Secret, by its name
@@ -49,7 +48,7 @@ class Certificates:
         if there is None:
             return ()
         found = [f"{SECRET.kind}/{name}" for name in names if name not in there]
-        lacking = [(name, key) for name in names if name in there for key in KEYS if key not in there[name]]
+        lacking = [(name, key) for name in names if name in there for key in TLS_KEYS if key not in there[name]]
         return (*found, *(f"{SECRET.kind}/{name}/{key}" for name, key in lacking))
 
     async def _of(self, namespace: str) -> Keys | None:

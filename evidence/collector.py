@@ -45,8 +45,7 @@ class SubjectGone(Exception):
 class Collector:
     """Reads evidence. ``registry`` is asked only for what a playbook wants; None means that nobody is asked.
 
-    ``images``: the index of a sweep, in place of a list of all pods where there is one. ``secrets``: whether the names
-    of Secrets' keys may be read.
+    ``images``: the index of a sweep, in place of a list of all pods where there is one.
     """
 
     def __init__(
@@ -57,12 +56,11 @@ class Collector:
         speed: float = 1.0,
         registry: RegistryClient | None = None,
         images: ImageIndex | None = None,
-        secrets: bool = False,
     ) -> None:
         self._reader = reader
         self._now = now
         self._speed = speed
-        self._answers = Answers(reader, registry=registry, images=images, secrets=secrets)
+        self._answers = Answers(reader, registry=registry, images=images)
 
     async def collect(
         self,

@@ -153,6 +153,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in (ChangeState.SENT, ChangeState.APPLIED, ChangeState.KEPT, ChangeState.UNDOING)
 
     @property
+    def for_good(self) -> bool:
+        """Whether nobody can take it back."""
+        return self.inverse.kind is InverseKind.NONE
+
+    @property
     def object(self) -> ObjectRef:
         """The object that carries it: the target, or what was created in its place."""
         return msgspec.structs.replace(self.target, uid=self.made) if self.made else self.target

@@ -145,6 +145,7 @@ LISTED: Mapping[str, Kind] = {
 }
 
 
+TLS_KEYS = ("tls.crt", "tls.key")  # of a Secret of type kubernetes.io/tls (pkg/apis/core/types.go)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 

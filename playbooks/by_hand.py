@@ -28,6 +28,11 @@ def by_hand(meaning: str, *words: str, namespace: str = "") -> tuple[str, ...]:
     return f"# {' '.join(meaning.split())}", kubectl(*words, namespace=namespace)
 
 
+def merged(meaning: str, kind: str, name: str, content: object, *, namespace: str = "") -> tuple[str, ...]:
+    """The same for a merge patch of one object."""
+    return by_hand(meaning, "patch", kind, name, "--type=merge", "-p", body(content), namespace=namespace)
+
+
 def kubectl(*words: str, namespace: str = "") -> str:
     """A kubectl command, every word of it quoted for the shell."""
     where = ("-n", namespace) if namespace else ()

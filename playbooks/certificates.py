@@ -16,7 +16,7 @@ import msgspec
 
 from incidents.evidence import Evidence
 from incidents.object_health import certificate_is_made, hosts_of
-from incidents.objects import SECRET, Manifest, controller_of
+from incidents.objects import SECRET, TLS_KEYS, Manifest, controller_of
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks.by_hand import all_names, by_hand
@@ -25,7 +25,6 @@ from playbooks.edits import named, opinion, wanting
 from playbooks.neighbours import nearest
 
 TLS = "kubernetes.io/tls"
-_KEYS = {"tls.crt", "tls.key"}
 _KEY = "cert-manager.io/next-private-key"
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _COMMANDS, _HOSTS = 3, 3  # told of one Ingress, and of one certificate
@@ -64,7 +63,7 @@ def other_certificate(evidence: Evidence, told: Diagnosis, *, own: Collection[st
 
 def _meant(wrong: str, there: Sequence[Manifest]) -> str | None:
     """The one TLS Secret with a name like it; others that would do as certificates may have been meant as well."""
-    holding = [str(item["metadata"]["name"]) for item in there if (item.get("data") or {}).keys() >= _KEYS]
+    holding = [str(item["metadata"]["name"]) for item in there if (item.get("data") or {}).keys() >= {*TLS_KEYS}]
     name = nearest(wrong, holding)
     meant = named(there, name) if name is not None else None
     if meant is None or meant.get("type") != TLS or meant["metadata"].get("deletionTimestamp"):

@@ -100,6 +100,11 @@ def _names(workload: Manifest, claim: str) -> bool:
     """Whether a workload mounts the claim, by its template or by a template of claims."""
     if claim in claims_of({"spec": pod_template(workload).get("spec") or {}}):
         return True
+    return of_template(workload, claim)
+
+
+def of_template(workload: Manifest, claim: str) -> bool:
+    """Whether a StatefulSet makes the claim of that name, for one of its pods, by a template of claims."""
     made = workload.get("spec", {}).get("volumeClaimTemplates") or ()
     begins = (f"{one.get('metadata', {}).get('name')}-{workload['metadata']['name']}-" for one in made)
     return any(claim.startswith(begin) and claim.removeprefix(begin).isdecimal() for begin in begins)

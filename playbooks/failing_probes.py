@@ -23,6 +23,7 @@ from playbooks.listening import handler, number_of, only_inside
 _SAID = re.compile(r"(?P<which>Readiness|Liveness|Startup) probe (?:failed|errored[^:]*): (?P<why>.*)", re.DOTALL)
 _KILLING = ("livenessProbe", "startupProbe", "readinessProbe")
 _WAITING = ("readinessProbe", "startupProbe", "livenessProbe")
+SHOWN_BY = (Symptom.PROBE_FAILING, Symptom.ROLLOUT_STUCK, Symptom.NOT_READY, Symptom.CRASH_LOOP)
 _ENDING = frozenset({Symptom.CRASH_LOOP, Symptom.RUN_ERROR, Symptom.OOM_KILLED})
 _LONGEST = 300
 
@@ -64,6 +65,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the program was reached, and says itself that it is not well: then the probe does its work."""
         status = _STATUS.search(self.said)
         return bool(_NOT_SERVING.search(self.said) or (status and int(status["code"]) >= 500))
+
+
+def shown_by(evidence: Evidence) -> Symptom:
+    """The symptom by which a failing probe shows, and that ends with it."""
+    return next((one for one in SHOWN_BY if one in evidence.health.symptoms), Symptom.NOT_READY)
 
 
 def failures(evidence: Evidence) -> list[Failure]:

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 import msgspec
 
 from incidents.evidence import Evidence
+from incidents.object_health import claims_of
 from incidents.objects import QUOTA, STORAGE_CLASS, VOLUME, Manifest, reference
 from incidents.proposals import Diagnosis, Opinion, Risk, SetField, Silent
 from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
 from incidents.symptoms import Symptom
-from playbooks.by_hand import all_names, body, by_hand
+from playbooks.by_hand import all_names, merged
+from playbooks.claims import of_template
 from playbooks.confidence import CERTAIN, SUGGESTED
 from playbooks.edits import named, opinion
 
@@ -73,8 +75,9 @@ def commands(evidence: Evidence, claim: Manifest) -> tuple[str, ...]:
 def _asked(
     evidence: Evidence, claim: Manifest, told: Diagnosis, size: str, *, ends: Symptom, confidence: float
 ) -> Opinion:
-    name, (asked, _) = claim["metadata"]["name"], sizes(claim)
-    later = "; pods that come later still get claims of the template's size" if _of_template(evidence, claim) else ""
+    name, (asked, _) = str(claim["metadata"]["name"]), sizes(claim)
+    fixed = of_template(evidence.snapshot.workload, name)  # a StatefulSet's templates of claims cannot be changed
+    later = "; pods that come later still get claims of the template's size" if fixed else ""
     never = f"that cannot be taken back, a claim never shrinks{later}"
     return opinion(
         evidence,
@@ -100,21 +103,7 @@ def _had_another(evidence: Evidence, claim: Manifest) -> bool:
     """Whether the last good revision kept its data elsewhere."""
     if evidence.last_good is None:
         return False
-    name = str(claim["metadata"]["name"])
-    volumes = (evidence.last_good.template.get("spec") or {}).get("volumes") or ()
-    now = [one for one in evidence.pod_spec.get("volumes") or () if _names(one, name)]
-    return bool(now) and not any(_names(one, name) for one in volumes)
-
-
-def _names(volume: Manifest, claim: str) -> bool:
-    return (volume.get("persistentVolumeClaim") or {}).get("claimName") == claim
-
-
-def _of_template(evidence: Evidence, claim: Manifest) -> bool:
-    """Whether it was made by a StatefulSet, whose claim templates cannot be changed."""
-    templates = evidence.snapshot.workload.get("spec", {}).get("volumeClaimTemplates") or ()
-    begins = (f"{one['metadata']['name']}-{evidence.subject.name}-" for one in templates)
-    return any(str(claim["metadata"]["name"]).startswith(one) for one in begins)
+    return str(claim["metadata"]["name"]) in claims_of(evidence.template) - claims_of(evidence.last_good.template)
 
 
 def _under_way(claim: Manifest, waits: bool) -> str:
@@ -166,9 +155,9 @@ def _by_hand(claim: Manifest, size: str) -> tuple[str, ...]:
     name, namespace = claim["metadata"]["name"], claim["metadata"].get("namespace")
     if not all_names((name, namespace)):
         return ()
-    patch = body({"spec": {"resources": {"requests": {"storage": size}}}})
+    wanted = {"spec": {"resources": {"requests": {"storage": size}}}}
     meaning = f"makes claim {name} larger, for good: a claim never shrinks"
-    return by_hand(meaning, "patch", "pvc", name, "--type=merge", "-p", patch, namespace=str(namespace))
+    return merged(meaning, "pvc", name, wanted, namespace=str(namespace))
 
 
 def _class_by_hand(evidence: Evidence, claim: Manifest, then: tuple[str, ...]) -> tuple[str, ...]:
@@ -178,14 +167,12 @@ def _class_by_hand(evidence: Evidence, claim: Manifest, then: tuple[str, ...]) -
         return ()
     name = found["metadata"]["name"]
     meaning = f"lets all claims of class {name} grow, if {found.get('provisioner') or 'its provisioner'} can do that"
-    patch = body({"allowVolumeExpansion": True})
-    return (*by_hand(meaning, "patch", "storageclass", name, "--type=merge", "-p", patch), *then)
+    return (*merged(meaning, "storageclass", name, {"allowVolumeExpansion": True}), *then)
 
 
 def _quota_by_hand(claim: Manifest, quota: str, key: str, least: str) -> tuple[str, ...]:
     namespace = claim["metadata"].get("namespace")
     if not all_names((quota, namespace)):
         return ()
-    patch = body({"spec": {"hard": {key: least}}})
     meaning = f"allows the namespace more, just enough for claim {claim['metadata']['name']}: {key} {least}"
-    return by_hand(meaning, "patch", "resourcequota", quota, "--type=merge", "-p", patch, namespace=str(namespace))
+    return merged(meaning, "resourcequota", quota, {"spec": {"hard": {key: least}}}, namespace=str(namespace))

@@ -23,14 +23,15 @@ from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
 from incidents.symptoms import Symptom
 from playbooks.confidence import CERTAIN, ONLY_ONE_FITS
 from playbooks.edits import opinion, wanting
+from playbooks.failing_probes import SHOWN_BY
 from playbooks.heap import HeapFlag, heap_flags
 from playbooks.last_good import basis
 from playbooks.size_bounds import FURTHEST, STEP, Bound, is_guaranteed, limit_before, most_memory
-from playbooks.starved import STARVING, starved
+from playbooks.starved import starved
 from playbooks.written import evicted
 
 FAMILY = "memory"
-SYMPTOMS = (Symptom.OOM_KILLED, Symptom.EVICTED, *STARVING)
+SYMPTOMS = (Symptom.OOM_KILLED, Symptom.EVICTED, *SHOWN_BY)
 SUBJECTS = TEMPLATED
 LEAST = 4 * 1024**2  # bytes; no program runs in less, and ``512m`` is half a byte
 

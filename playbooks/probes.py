@@ -16,10 +16,9 @@ from incidents.evidence import Evidence, Want, WantKind
 from incidents.incident import Round
 from incidents.objects import TEMPLATED
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
-from incidents.symptoms import Symptom
 from playbooks.confidence import CERTAIN, SEEN_WELL
 from playbooks.edits import opinion, wanting
-from playbooks.failing_probes import REFUSED, Failure, cause_of, failures
+from playbooks.failing_probes import REFUSED, SHOWN_BY, Failure, cause_of, failures, shown_by
 from playbooks.last_good import basis, good_container, never_well
 from playbooks.listening import certain_port, handler, named_by_two, number_of
 from playbooks.neighbours import nearest
@@ -27,7 +26,7 @@ from playbooks.probe_times import Correction, longer_answer, longer_start, more_
 from playbooks.starved import held_at_limit
 
 FAMILY = "probes"
-SYMPTOMS = (Symptom.PROBE_FAILING, Symptom.ROLLOUT_STUCK, Symptom.NOT_READY, Symptom.CRASH_LOOP)
+SYMPTOMS = SHOWN_BY
 SUBJECTS = TEMPLATED
 
 _TLS = re.compile(r"client sent an HTTP request to an HTTPS server|malformed HTTP response \"\\x15\\x03")
@@ -80,14 +79,13 @@ def _more_patience(evidence: Evidence, failure: Failure, at: str) -> Correction 
 
 
 def _opinion(evidence: Evidence, failure: Failure, found: Correction) -> Opinion:
-    known = evidence.health.symptoms
     return opinion(
         evidence,
         found.edit,
         family=FAMILY,
         cause=cause_of(evidence, failure),
         rests_on=(failure.said[:200], *found.rests_on),
-        ends=next((one for one in SYMPTOMS if one in known), Symptom.NOT_READY),
+        ends=shown_by(evidence),
         reason=found.reason,
         confidence=found.confidence,
     )

@@ -15,7 +15,7 @@ from incidents.objects import Manifest
 from incidents.quantities import UnreadableQuantity
 from incidents.snapshot import observed
 from playbooks.amounts import Unsaid, read, taken, written
-from playbooks.by_hand import all_names, body, by_hand
+from playbooks.by_hand import all_names, merged
 
 PODS = ("pods", "count/pods")
 _SHORT = {name: f"requests.{name}" for name in ("cpu", "memory", "ephemeral-storage")}
@@ -34,11 +34,8 @@ def raise_quota(quota: Manifest, refused: Sequence[Manifest]) -> tuple[str, ...]
     hard = quota.get("spec", {}).get("hard") or {}
     steps = ", ".join(f"{key} {hard[key]} -> {amount}" for key, amount in least.items())
     names = ", ".join(str(one["metadata"]["name"]) for one in refused[:5])
-    return by_hand(
-        f"allows the namespace more, just enough for {names}: {steps}",
-        *("patch", "resourcequota", str(name), "--type=merge", "-p", body({"spec": {"hard": least}})),
-        namespace=str(namespace),
-    )
+    meaning = f"allows the namespace more, just enough for {names}: {steps}"
+    return merged(meaning, "resourcequota", str(name), {"spec": {"hard": least}}, namespace=str(namespace))
 
 
 def least_that_admits(quota: Manifest, refused: Sequence[Manifest]) -> dict[str, str]:

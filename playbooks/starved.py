@@ -23,15 +23,13 @@ from incidents.health import container_statuses
 from incidents.incident import Round
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.quantities import UnreadableQuantity, format_millis, parse_millis
-from incidents.symptoms import Symptom
 from playbooks.confidence import CERTAIN
 from playbooks.edits import opinion, wanting
-from playbooks.failing_probes import Failure, failures
+from playbooks.failing_probes import Failure, failures, shown_by
 from playbooks.last_good import basis
 from playbooks.probe_times import killed_before_it_listens, too_slow
 from playbooks.size_bounds import CPU, FURTHEST, STEP, Bound, is_guaranteed, limit_before, most_cpu
 
-STARVING = (Symptom.PROBE_FAILING, Symptom.ROLLOUT_STUCK, Symptom.NOT_READY, Symptom.CRASH_LOOP)
 HELD_PERCENT = 95  # of its limit: a throttled container reaches all of it, but for how the window cuts its periods
 _NAMED = 3  # pods whose usage is quoted
 
@@ -93,7 +91,7 @@ def _raised(evidence: Evidence, failure: Failure, told: Diagnosis, *, present: i
         family=told.family,
         cause=told.cause,
         rests_on=(*told.rests_on, *why),
-        ends=next((one for one in STARVING if one in evidence.health.symptoms), Symptom.NOT_READY),
+        ends=shown_by(evidence),
         reason=f"raise the CPU limit of {failure.name} from {limit} to {value}",
         confidence=CERTAIN,
     )

@@ -23,12 +23,11 @@ from playbooks.attaching import considered, explained
 from playbooks.claims import other_claim
 from playbooks.confidence import ONLY_ONE_FITS
 from playbooks.edits import named, opinion, wanting
-from playbooks.full import ENDS
 from playbooks.neighbours import nearest
 from playbooks.volumes import unfit
 
 FAMILY = "storage"
-SYMPTOMS = (Symptom.UNSCHEDULABLE, Symptom.CLAIM_PENDING, *ENDS)
+SYMPTOMS = (Symptom.UNSCHEDULABLE, Symptom.CLAIM_PENDING, *full.ENDS)
 SUBJECTS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", CLAIM.kind, STORAGE_CLASS.kind)
 
 _WAITING = (Symptom.UNSCHEDULABLE, Symptom.CLAIM_PENDING)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from incidents.changes import Change, ChangeState, InverseKind, LeafChange, Operation
+from incidents.changes import Change, ChangeState, LeafChange, Operation
 from incidents.codec import from_json
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Verification
@@ -241,7 +241,7 @@ class PlayedRemediation(Remediation):
         standing = [change for change in await self._store.changes(incident.id) if change.stands]
         if len(standing) < entry.undone + entry.kept:
             raise Diverged(f"{len(standing)} changes stand, and {entry.undone + entry.kept} did then")
-        undone = [one for one in standing[::-1] if one.inverse.kind is not InverseKind.NONE][: entry.undone]
+        undone = [one for one in standing[::-1] if not one.for_good][: entry.undone]
         kept = [change for change in standing if change not in undone][: entry.kept]
         for change in undone:
             await self._store.save_change(change.advance(ChangeState.UNDONE, ended_at=entry.at))

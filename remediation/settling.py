@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from evidence.snapshots import read_snapshot
-from incidents.changes import Change, ChangeState, InverseKind
+from incidents.changes import Change, ChangeState
 from incidents.health import steady
 from incidents.incident import Incident
 from incidents.objects import NODE, ChangeId
@@ -52,8 +52,8 @@ class Settling:
         reason = await self._reason_to_keep(incident, standing) if standing else ""
         if reason:
             return await self._keep(standing, tuple(undone), reason)
-        for_good = [change for change in standing if change.inverse.kind is InverseKind.NONE]
-        for change in (one for one in reversed(standing) if one not in for_good):
+        for_good = [change for change in standing if change.for_good]
+        for change in (one for one in reversed(standing) if not one.for_good):
             try:
                 await self._undo.undo(change)
             except UndoRefused as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, InverseKind, Operation
+from incidents.changes import CHANGE_ANNOTATION, Change, ChangeState, Operation
 from incidents.objects import ChangeId, Manifest
 from incidents.patch import unmarked
 from incidents.pointers import ABSENT, value_at
@@ -69,7 +69,7 @@ class Undo:
         live = await self._live(change)
         if _is_back(change, live):
             return await self._record(change, "already back", by)
-        if change.inverse.kind is InverseKind.NONE:
+        if change.for_good:
             raise UndoRefused(NO_WAY_BACK)
         operations = await self._operations(change, live)
         sent_at = self._clock.now()

@@ -9,6 +9,7 @@ is well until that is full: more room is believed only when it has lasted twice 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -16,7 +17,7 @@ import structlog
 
 from evidence.redaction import mask_text
 from evidence.sight import Looking, Sight
-from incidents.changes import Change, InverseKind
+from incidents.changes import Change
 from incidents.health import Health, State, assess, pod_findings, restarts, steady
 from incidents.incident import Result, Verification
 from incidents.object_health import RESIZE_SECONDS
@@ -37,7 +38,7 @@ LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
 START_SECONDS = 120.0  # what a change to another object has begun is there, or its workload starts once more, by then
 PATIENCE_SECONDS = 10.0  # one failed pull or probe is a transient; crashes are counted by `assess` already
 _CRASHES = (Symptom.CRASH_LOOP, Symptom.OOM_KILLED)
-_COUNTED = (Symptom.OOM_KILLED, Symptom.CRASH_LOOP, Symptom.EVICTED)
+_COUNTED = (*_CRASHES, Symptom.EVICTED)
 _AS_LONG_AGAIN = 2  # a pod that fills its disk evenly lives twice as long with twice the room
 _CORDONED = "nothing new is placed on the node; what ails it is for people to mend"
 UNREADABLE_SECONDS = 30.0  # how long it may be impossible to look before verification says that it cannot tell
@@ -185,32 +186,25 @@ def promised_symptom_is_back(
 
     ``since``: crashes before that do not count.
     """
-    found = [
-        finding
-        for pod in of_present_revision(snapshot)
-        for finding in pod_findings(pod, now, speed)
-        if not _is_over(pod, finding, since)
-    ]
+    found = [finding for finding, over in _findings(snapshot, now, speed, since) if not over]
     return any(
         finding.symptom is change.proposal.ends for finding in (*found, *left_behind_findings(snapshot, now, speed))
     )
 
 
 def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float, since: datetime | None) -> bool:
-    return any(
-        not _is_over(pod, finding, since)
-        for pod in of_present_revision(snapshot)
-        for finding in pod_findings(pod, now, speed)
-    ) and not _waits(snapshot, now, speed, since)
+    """Whether something fails, and nothing waits out a back-off from before the change: what that does is not known."""
+    found = list(_findings(snapshot, now, speed, since))
+    return bool(found) and not any(over for _, over in found)
 
 
-def _waits(snapshot: Snapshot, now: datetime, speed: float, since: datetime | None) -> bool:
-    """Whether a container still waits out its back-off from before the change: what it does then is not known."""
-    return any(
-        _is_over(pod, finding, since)
-        for pod in of_present_revision(snapshot)
-        for finding in pod_findings(pod, now, speed)
-    )
+def _findings(
+    snapshot: Snapshot, now: datetime, speed: float, since: datetime | None
+) -> Iterator[tuple[Finding, bool]]:
+    """What is wrong with pods of the present spec, and whether it was over before that moment (`_is_over`)."""
+    for pod in of_present_revision(snapshot):
+        for finding in pod_findings(pod, now, speed):
+            yield finding, _is_over(pod, finding, since)
 
 
 def _counts_from(change: Change, snapshot: Snapshot, speed: float) -> datetime | None:
@@ -221,7 +215,7 @@ def _counts_from(change: Change, snapshot: Snapshot, speed: float) -> datetime |
     """
     if snapshot.workload["metadata"]["uid"] == change.object.uid:
         return None
-    allowed = RESIZE_SECONDS if change.inverse.kind is InverseKind.NONE else START_SECONDS
+    allowed = RESIZE_SECONDS if change.for_good else START_SECONDS
     return (change.sent_at or change.prepared_at) + timedelta(seconds=allowed / speed)
 
 

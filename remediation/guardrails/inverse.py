@@ -16,7 +16,7 @@ from remediation.guardrails.view import View
 def inverse_of(proposal: Proposal) -> InverseKind:
     """How far the action of a proposal can be taken back."""
     match proposal.action:
-        case tuple() if grows_a_claim(proposal):  # the API server refuses to make one smaller again
+        case tuple() if _grows_a_claim(proposal):  # the API server refuses to make one smaller again
             return InverseKind.NONE
         case RollBack() | tuple():  # fields of one object, and what stood there before is known
             return InverseKind.EXACT
@@ -24,7 +24,7 @@ def inverse_of(proposal: Proposal) -> InverseKind:
             return InverseKind.COMPENSATING
 
 
-def grows_a_claim(proposal: Proposal) -> bool:
+def _grows_a_claim(proposal: Proposal) -> bool:
     """Whether a claim that is there is to ask for another size (pkg/apis/core/validation: it may only grow)."""
     return proposal.target.kind == CLAIM.kind and any(
         edit.path.startswith("/spec/resources") for edit in proposal.edits

@@ -151,9 +151,8 @@ def plan(program: Program, container: dict[str, Any], around: Surroundings) -> E
         line, code = refused
         return Execution(program, program.logs, None, End(_FAIL_SECONDS, code, "Error", (line,)))
     limit = _cpu_limit(container)
-    starting = Execution(program, program.logs, None, None, cpu_limit=limit)
-    end = _own_end(program)
-    return Execution(program, program.logs, starting.start_seconds, end, cpu_limit=limit, room=around.room)
+    run = Execution(program, program.logs, None, _own_end(program), cpu_limit=limit, room=around.room)
+    return replace(run, answers_after=run.start_seconds)
 
 
 def _cpu_limit(container: dict[str, Any]) -> float | None:

@@ -76,7 +76,7 @@ class Program:
         self.notices = folder / "notices.jsonl"
         self.exit_code: int | None = None  # of `running`, once it has ended
         self._kubeconfig = control_plane.kubeconfig(self.token)
-        self._settings = {**(settings or {}), **({"K8S_AUTO_FIXER_READ_SECRET_KEYS": "true"} if secret_keys else {})}
+        self.settings = {**(settings or {}), **({"K8S_AUTO_FIXER_READ_SECRET_KEYS": "true"} if secret_keys else {})}
 
     def command(self, *args: str, store: Path | None = None) -> list[str | Path]:
         return [_COMMAND, *args, "--kubeconfig", self._kubeconfig, "--store", store or self.store]
@@ -85,7 +85,7 @@ class Program:
     def _environment(self) -> dict[str, str]:
         """PATH and little else: no setting and no key of the developer reaches it."""
         path = os.environ.get("PATH", os.defpath)
-        return {"PATH": path, "HOME": str(self.folder), "LANG": "C.UTF-8", **self._settings}
+        return {"PATH": path, "HOME": str(self.folder), "LANG": "C.UTF-8", **self.settings}
 
     def once(self, *args: str, store: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Runs a command of it to its end."""

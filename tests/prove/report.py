@@ -36,7 +36,8 @@ _INTRODUCTION = (
     "on the embedded one (one process, twenty times as fast), and on a real kube-apiserver, kube-controller-manager",
     "and kube-scheduler with the simulated kubelet (the installed command, with its ServiceAccount and the shipped",
     "rights). They agree when the outcome, the reasons of the Warnings, the health of the workloads and the specs of",
-    "their pods are the same.",
+    "their pods are the same. Whether a probe meets a program between its start and its crash is chance, and so is a",
+    "mount that fails at first because a real controller was late.",
 )
 _REPAIR = ("How much was repaired, handed over and harmed, by family and scenario, stands in [repair.md](repair.md):",)
 

@@ -14,7 +14,7 @@ from .results import Result, Side
 from .standing import Standing, fits, standings
 
 TYPO = load_scenario("image-typo")
-FLAG = load_scenario("command-flag")
+UNPACKS = load_scenario("evicted-empty-dir")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 WEB, WEB_2 = Standing(state="well", spec="a1"), Standing(state="well", spec="b2")
 
@@ -60,9 +60,23 @@ def test_every_difference_is_named(fields: dict[str, Any], says: str) -> None:
 def test_only_the_reasons_that_the_scenario_names_may_come_and_go() -> None:
     shown = result("real", warnings=("Failed", "Unhealthy"))
     assert disagreements(TYPO, result(), shown) == ("Warning Unhealthy: on the real side only",)
-    assert disagreements(FLAG, result(), shown) == ()
-    assert all(item.because for item in FLAG.sometimes)
-    assert disagreements(replace(FLAG, sometimes=()), result(), shown) != ()
+    assert disagreements(UNPACKS, result(), shown) == ()
+    assert all(item.because for item in UNPACKS.sometimes)
+    assert disagreements(replace(UNPACKS, sometimes=()), result(), shown) != ()
+
+
+def test_whether_a_probe_meets_a_program_that_crashes_is_chance() -> None:
+    crashed, probed = result(warnings=("BackOff",)), result("real", warnings=("BackOff", "Unhealthy"))
+    assert disagreements(TYPO, crashed, probed) == disagreements(TYPO, probed, crashed) == ()
+
+
+def test_a_mount_that_fails_on_the_real_side_alone_is_chance_unless_the_scenario_is_about_it() -> None:
+    late = result("real", warnings=("Failed", "FailedMount"))
+    assert disagreements(TYPO, result(), late) == ()
+    assert disagreements(TYPO, late, result()) == ("Warning FailedMount: on the embedded side only",)
+    missing = load_scenario("config-volume-typo")
+    assert "FailedMount" in {sign.reason for sign in missing.shows}
+    assert disagreements(missing, result(), late) == ("Warning FailedMount: on the real side only",)
 
 
 def test_an_outcome_that_the_scenario_accepts_as_well_is_no_difference() -> None:

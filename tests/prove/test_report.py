@@ -40,7 +40,8 @@ def test_every_standing_is_counted_and_what_runs_on_one_side_apart(tmp_path: Pat
 
 
 def test_the_page_shows_what_failed_and_why(tmp_path: Path) -> None:
-    page = markdown(proof_of(rows_of([TYPO, FLAG, CLOUD], finished(tmp_path)), REVISION, now=NOW))
+    rows = rows_of([TYPO, FLAG, CLOUD, load_scenario("evicted-empty-dir")], finished(tmp_path))
+    page = markdown(proof_of(rows, REVISION, now=NOW))
     assert "Commit `0123abcd`; 2026-01-02;" in page
     assert "**1 of 2 scenarios on both clusters end as expected, unharmed and alike**" in page
     assert "| image-typo | image | resolved | resolved | resolved | yes | 1 / 1 |" in page
@@ -49,7 +50,7 @@ def test_the_page_shows_what_failed_and_why(tmp_path: Path) -> None:
     assert "- command-flag: real: deleted: v1/Pod/x/y: gone" in page
     assert "- command-flag: outcome: embedded resolved, real escalated" in page
     assert "- oom: it needs a cloud" in page
-    assert "- command-flag: Warning Unhealthy or none: the readiness probe may meet" in page
+    assert "- evicted-empty-dir: Warning Unhealthy or none: the readiness probe may ask" in page
 
 
 def test_a_tree_that_differs_from_its_commit_says_so(tmp_path: Path) -> None:

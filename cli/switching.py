@@ -97,7 +97,8 @@ async def _list_standing(store: Store, settings: Settings) -> None:
     say(f"{len(standing)} change(s) stand unverified; to undo one:")
     for change in reversed(standing):
         command = commands_of(settings).undo(change.id, despite_kill_switch=True)
-        say(f"  {change.target}, {change.state.value}: {command}")
+        told = "it cannot be taken back" if change.for_good else command
+        say(f"  {change.target}, {change.state.value}: {told}")
 
 
 async def _warn(settings: Settings, store: Store, *words: str) -> None:

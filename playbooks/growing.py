@@ -42,34 +42,41 @@ def grown(evidence: Evidence, claim: Manifest, told: Diagnosis, *, ends: Symptom
 
     ``sure``: that it is this claim; else what else is known of the subject comes first.
     """
-    asked, has = sizes(claim)
-    largest = max(parse_bytes(asked), parse_bytes(has))
-    size = format_bytes(STEP * largest)
-    patch = _by_hand(claim, size)
-    if because := _under_way(claim, parse_bytes(asked) > parse_bytes(has)):
-        return Silent(because, told)
-    if because := _unable(evidence, claim):
-        return Silent(because, _with(told, _class_by_hand(evidence, claim, patch)))
-    for quota, key, least in _in_the_way(evidence, claim, STEP * largest - parse_bytes(asked)):
-        because = f"ResourceQuota {quota} leaves it no room to become {size}: {key} would have to be {least}"
-        return Silent(because, _with(told, (*_quota_by_hand(claim, quota, key, least), *patch)))
+    size = _next_size(claim)
+    if (prevented := _prevented(evidence, claim)) is not None:
+        because, by_hand = prevented
+        return Silent(because, _with(told, by_hand))
     if evidence.subject.kind not in _GO_ON:
-        return Silent("what has ended does not go on by itself when there is room", _with(told, patch))
+        return Silent("what has ended does not go on by itself when there is room", _with(told, _by_hand(claim, size)))
     asking = _asked(evidence, claim, told, size, ends=ends, confidence=CERTAIN if sure else SUGGESTED)
     return _blaming(asking) if sure and not _had_another(evidence, claim) else asking
 
 
 def commands(evidence: Evidence, claim: Manifest) -> tuple[str, ...]:
     """What a person would type to make a claim twice as large; none where something stands in the way."""
-    asked, has = sizes(claim)
     try:
-        old, largest = parse_bytes(asked), max(parse_bytes(asked), parse_bytes(has))
-        in_the_way = next(_in_the_way(evidence, claim, STEP * largest - old), None)
+        return () if _prevented(evidence, claim) is not None else _by_hand(claim, _next_size(claim))
     except UnreadableQuantity:
         return ()
-    if in_the_way or _under_way(claim, old > parse_bytes(has)) or _unable(evidence, claim):
-        return ()
-    return _by_hand(claim, format_bytes(STEP * largest))
+
+
+def _next_size(claim: Manifest) -> str:
+    return format_bytes(STEP * max(map(parse_bytes, sizes(claim))))
+
+
+def _prevented(evidence: Evidence, claim: Manifest) -> tuple[str, tuple[str, ...]] | None:
+    """Why a claim cannot become as large, with the commands that would let it; None where it can."""
+    asked, has = map(parse_bytes, sizes(claim))
+    size = _next_size(claim)
+    patch = _by_hand(claim, size)
+    if because := _under_way(claim, asked > has):
+        return because, ()
+    if because := _unable(evidence, claim):
+        return because, _class_by_hand(evidence, claim, patch)
+    for quota, key, least in _in_the_way(evidence, claim, parse_bytes(size) - asked):
+        because = f"ResourceQuota {quota} leaves it no room to become {size}: {key} would have to be {least}"
+        return because, (*_quota_by_hand(claim, quota, key, least), *patch)
+    return None
 
 
 def _asked(

@@ -30,6 +30,7 @@ from remediation.approval import asked_digest
 from remediation.attempt import Attempt, by, noted, refusal
 from remediation.draining import Draining, rehearsed_evictions
 from remediation.gate import GatedWriter, RestrainedWriter, Writes, WritesStopped
+from remediation.growth import Growth
 from remediation.guardrails import View, before_dry_run, on_difference
 from remediation.guardrails.inverse import inverse_of, never_ran
 from remediation.guardrails.request import LONGEST_CLAIM
@@ -105,6 +106,7 @@ class Remediation:
             settle_seconds=settle_seconds,
             unblocking=Unblocking(reader, self._writer, store, clock),
             draining=Draining(reader, self._writer, store, clock),
+            growth=Growth(reader),
         )
 
     @property

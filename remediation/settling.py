@@ -39,7 +39,8 @@ class Settling:
         """Take the incident's standing changes back, newest first.
 
         They stay if more replicas are ready than before the first of them, or if somebody else has changed the
-        spec since. If one cannot be taken back, the rest wait for a person; what never could is in nobody's way.
+        spec since. If one cannot be taken back, the rest wait for a person; what never could is in nobody's way, and
+        says nothing of those that can.
         """
         changes = await self._store.changes(incident.id)
         standing = [change for change in changes if change.stands]
@@ -49,11 +50,12 @@ class Settling:
         undone: list[ChangeId] = []
         while standing and await self._undo.noticed(standing[-1]):
             undone.append(standing.pop().id)  # a crash came between taking it back and recording that
-        reason = await self._reason_to_keep(incident, standing) if standing else ""
+        for_good = [change for change in standing if change.for_good]
+        open_to = [change for change in standing if not change.for_good]
+        reason = await self._reason_to_keep(incident, open_to) if open_to else ""
         if reason:
             return await self._keep(standing, tuple(undone), reason)
-        for_good = [change for change in standing if change.for_good]
-        for change in (one for one in reversed(standing) if not one.for_good):
+        for change in reversed(open_to):
             try:
                 await self._undo.undo(change)
             except UndoRefused as error:

@@ -4,7 +4,8 @@
 symptom is gone, or more replicas are ready than before the incident's first change, but something still fails.
 *No better*: neither. *Cannot tell*: the cluster could not be read, or somebody else has changed the spec.
 Only pods of the present spec count: those of the broken one linger while a rollout replaces them. What fills its disk
-is well until that is full: more room is believed only when it has lasted twice as long as the pods before it did.
+is well until that is full: more room is believed only when it has lasted twice as long as the pods before it did, and
+that of a claim only when its volume has it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from incidents.proposals import Drain
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
 from remediation.draining import NOTHING_LEFT, Draining, Left
+from remediation.growth import Growth
 from remediation.guardrails.request import LONGEST_CLAIM
 from remediation.unblocking import Unblocking
 from tools.clock import Clock
@@ -50,8 +52,8 @@ class Verifier:
     """Watches one change until it can say what became of it; ``settle_seconds`` is how long well must last.
 
     ``unblocking``, ``draining``: what is done between two looks so that the change reaches the pods of a StatefulSet,
-    and those of a node. What is well at the deadline is still given its settle time: a deadline that passed while
-    nobody looked says nothing about the change.
+    and those of a node; ``growth``: what a claim still waits for. What is well at the deadline is still given its
+    settle time: a deadline that passed while nobody looked says nothing about the change.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class Verifier:
         settle_seconds: float,
         unblocking: Unblocking | None = None,
         draining: Draining | None = None,
+        growth: Growth | None = None,
     ) -> None:
         self._look_at = look
         self._unblocking = unblocking
         self._draining = draining
+        self._growth = growth
         self._clock = clock
         self._settle_seconds = settle_seconds
 
@@ -95,7 +99,7 @@ class Verifier:
                 await sight.changed(within_seconds=LOOK_SECONDS)
                 continue
             unreadable, now = None, self._clock.now()
-            left = await self._drain(change, snapshot, now)
+            left = await self._left(change, snapshot, now)
             answer = self._look(change, snapshot, now, quiet, left)
             if answer is not None:
                 return answer
@@ -112,11 +116,17 @@ class Verifier:
         lives = [lived_seconds(pod) or 0.0 for pod in snapshot.pods if was_evicted(pod)]
         return self._settle_seconds + _AS_LONG_AGAIN * max(lives, default=0.0) * self._clock.speed
 
-    async def _drain(self, change: Change, snapshot: Snapshot | None, now: datetime) -> Left:
-        """Ask the next pod to leave, while the node is not well, is as the change has left it, and there is time."""
-        if self._draining is None or snapshot is None or not isinstance(change.proposal.action, Drain):
+    async def _left(self, change: Change, snapshot: Snapshot | None, now: datetime) -> Left:
+        """What a change has begun and is not over: the cluster is at it, or the next pod is asked to leave here."""
+        if snapshot is None:
             return NOTHING_LEFT
-        if change.overtaken(snapshot.workload) or assess(snapshot, now, self._clock.speed).state is State.WELL:
+        well = assess(snapshot, now, self._clock.speed).state is State.WELL
+        if well and self._growth is not None:
+            awaited = await self._growth.waits_for(change)
+            return Left(goes_on=True, said=awaited) if awaited else NOTHING_LEFT
+        if well or self._draining is None or not isinstance(change.proposal.action, Drain):
+            return NOTHING_LEFT
+        if change.overtaken(snapshot.workload):
             return NOTHING_LEFT
         if now >= change.deadline:
             return Left(goes_on=False, said="no more pods were asked to leave, for want of time")
@@ -132,13 +142,16 @@ class Verifier:
         health = assess(snapshot, now, self._clock.speed)
         if change.target.kind == NODE.kind and health.state is not State.WELL:
             return None if left.goes_on else _verdict(Result.BETTER, "; ".join(filter(None, (_CORDONED, left.said))))
-        lasted = quiet.lasted(snapshot, health, now) * self._clock.speed
+        lasted = quiet.lasted(snapshot, health, now, awaited=left.goes_on) * self._clock.speed
         patient = change.proposal.ends in _COUNTED or lasted >= PATIENCE_SECONDS
         since = _counts_from(change, snapshot, self._clock.speed)
         if patient and promised_symptom_is_back(change, snapshot, now, self._clock.speed, since=since):
             return _failing_again(change, snapshot, health, now, self._clock.speed)
         settle = self._settle(change, snapshot)
         settled = lasted >= settle
+        if health.state is State.WELL and left.goes_on:
+            said = f"{health.ready} of {health.desired} ready, but {left.said}"
+            return _verdict(Result.CANNOT_TELL, said, health.ready) if now >= change.deadline else None
         if health.state is State.WELL and settled:
             return _verdict(Result.WELL, f"{health.ready} of {health.desired} ready, no restart since", health.ready)
         last_look = max(change.deadline, quiet.began) + timedelta(seconds=2 * settle / self._clock.speed)
@@ -151,15 +164,16 @@ class Verifier:
 
 
 class _Quiet:
-    """How long nothing has changed in what counts: health, ready pods, restarts of the present pods."""
+    """How long nothing has changed in what counts: health, ready pods, restarts of the present pods, what is left."""
 
     def __init__(self, began: datetime) -> None:
         self.began = began
         self._since: datetime | None = None
         self._seen: object = None
 
-    def lasted(self, snapshot: Snapshot, health: Health, now: datetime) -> float:
+    def lasted(self, snapshot: Snapshot, health: Health, now: datetime, *, awaited: bool) -> float:
         seen = (
+            awaited,
             health.state,
             health.ready,
             health.symptoms,

@@ -17,7 +17,7 @@ from cli.failures import Exit
 from cli.fixing import fix_workload
 from cli.switching import duration, pause, resume, turn_kill_switch
 from cli.undoing import undo_change
-from incidents.changes import ChangeState
+from incidents.changes import ChangeState, Inverse, InverseKind
 from incidents.decisions import DecisionKind, RequestState, SwitchName
 from incidents.incident import Incident, Outcome, Status
 from tests.builders import signal, subject
@@ -183,11 +183,15 @@ class TestSwitches:
         standing = change_of(incident.id, "change-1", state=ChangeState.APPLIED)
         await store.save_change(standing)
         await store.save_change(change_of(incident.id, "change-2", state=ChangeState.VERIFIED))
+        lasting = Inverse(operations=(), kind=InverseKind.NONE)
+        await store.save_change(change_of(incident.id, "change-3", state=ChangeState.APPLIED, inverse=lasting))
         assert await turn_kill_switch(settings, "on", reason="a drill", name=None) == Exit.OK
         said = capsys.readouterr().out
         assert "a drill" in said
         assert f"k8s-auto-fixer undo change-1 --despite-kill-switch --store {settings.store}" in said
         assert "change-2" not in said
+        assert "it cannot be taken back" in said
+        assert "undo change-3" not in said
         switch = await store.switch(SwitchName.KILL)
         assert switch is not None
         assert (switch.on, switch.by) == (True, "ada")

@@ -248,6 +248,16 @@ class TestSettling:
             await bench.road().take_back(kept, by="ada")
         assert len(list(bench.transport.writes())) == writes
 
+    async def test_what_more_room_has_made_ready_keeps_no_change_that_came_after_it(self, bench: Bench) -> None:
+        grown, second, last = await self.three(bench)
+        await ready_pod(bench)
+        inverse = msgspec.structs.replace(grown.inverse, kind=InverseKind.NONE)
+        await bench.store.save_change(msgspec.structs.replace(grown, inverse=inverse))
+        since = msgspec.structs.replace(second.baseline, ready=1)
+        await bench.store.save_change(msgspec.structs.replace(second, baseline=since))
+        settlement = await bench.road().settle(await bench.incident())
+        assert (settlement.undone, settlement.kept) == ((last.id, second.id), (grown.id,))
+
     async def test_without_standing_changes_there_is_nothing_to_settle(self, bench: Bench) -> None:
         await web(bench)
         settlement = await bench.road().settle(await bench.incident())

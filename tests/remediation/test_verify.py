@@ -15,6 +15,7 @@ from incidents.objects import ObjectRef, Uid, reference
 from incidents.proposals import SetField
 from incidents.snapshot import Snapshot, spec_digest
 from incidents.symptoms import Symptom
+from remediation.growth import Growth
 from remediation.guardrails.request import LONGEST_CLAIM
 from remediation.verify import UNREADABLE_SECONDS, Verifier
 from tests.builders import (
@@ -90,8 +91,9 @@ async def judged(
 ) -> tuple[Verification, float]:
     """The answer and after how many seconds it came."""
     clock = FakeClock(speed=speed, on_sleep=film.show)
-    verification = await Verifier(_polling(Reader(film.cluster), clock), clock, settle_seconds=SETTLE).verify(of, seen)
-    return verification, (clock.now() - NOW).total_seconds()
+    reader = Reader(film.cluster)
+    verifier = Verifier(_polling(reader, clock), clock, settle_seconds=SETTLE, growth=Growth(reader))
+    return await verifier.verify(of, seen), (clock.now() - NOW).total_seconds()
 
 
 class Deleting:
@@ -102,6 +104,12 @@ class Deleting:
 
     async def step(self, change: Change, snapshot: Snapshot) -> None:
         self.asked.append(change)
+
+
+def claim(has: str | None, uid: str = "uid-data") -> Object:
+    capacity = {"capacity": {"storage": has}} if has else {}
+    metadata = {"name": "data", "namespace": "shop", "uid": uid}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "status": capacity}
 
 
 STARTING = world(pod(waiting("ContainerCreating")))
@@ -296,17 +304,36 @@ class TestGrownClaims:
 
     def grown(self) -> Change:
         edit = SetField(path="/spec/resources/requests/storage", expected="1Gi", value="2Gi")
-        claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "uid": "uid-data"}}
-        made = proposal(edit, target=reference(claim), ends=Symptom.CRASH_LOOP)
+        made = proposal(edit, target=reference(claim("1Gi")), ends=Symptom.CRASH_LOOP)
         deadline = NOW + timedelta(seconds=1_500)
         found = change(made=made, state=ChangeState.APPLIED, sent_at=NOW, deadline=deadline)
         return msgspec.structs.replace(found, inverse=Inverse(operations=(), kind=InverseKind.NONE))
 
     async def test_what_has_crashed_before_the_volume_had_grown_does_not_count(self) -> None:
         before, meanwhile = world(pod(crashed(-60))), world(pod(crashed(200)))
-        film = Film((0, before), (201, meanwhile), (500, WELL))
+        film = Film((0, before), (201, meanwhile), (500, [*WELL, claim("2Gi")]))
         verification, seconds = await judged(film, self.grown(), seen=reference(deployment()))
         assert (verification.result, seconds >= 500 + SETTLE) == (Result.WELL, True)
+
+    async def test_what_is_ready_before_the_volume_has_grown_is_not_believed_until_it_has(self) -> None:
+        film = Film((0, [*WELL, claim("1Gi")]), (300, [*WELL, claim("2Gi")]))
+        verification, seconds = await judged(film, self.grown(), seen=reference(deployment()))
+        assert (verification.result, 300 + SETTLE <= seconds <= 310 + SETTLE) == (Result.WELL, True)
+
+    @pytest.mark.parametrize(
+        ("has", "said"),
+        [("1Gi", "has not grown: it has 1Gi of 2Gi"), (None, "it has nothing of 2Gi"), ("much", "cannot be read")],
+    )
+    async def test_what_is_ready_and_never_grew_says_nothing_of_the_change(self, has: str | None, said: str) -> None:
+        verification, seconds = await judged(Film((0, [*WELL, claim(has)])), self.grown(), seen=reference(deployment()))
+        assert (verification.result, seconds >= 1_500) == (Result.CANNOT_TELL, True)
+        assert said in verification.detail
+        assert verification.ready == 1
+
+    async def test_a_claim_that_is_gone_has_not_grown(self) -> None:
+        film = Film((0, [*WELL, claim("2Gi", uid="another")]))
+        verification, _ = await judged(film, self.grown(), seen=reference(deployment()))
+        assert (verification.result, "is gone" in verification.detail) == (Result.CANNOT_TELL, True)
 
     async def test_what_crashes_long_after_that_is_no_better(self) -> None:
         film = Film((0, world(pod(crashed(-60)))), (950, world(pod(crashed(949)))))
@@ -316,7 +343,7 @@ class TestGrownClaims:
     async def test_nothing_is_over_while_what_failed_still_waits_out_its_back_off(self) -> None:
         beside = waiting("ImagePullBackOff", "no such tag") | {"name": "beside"}
         before, better = world(pod(crashed(-60), beside)), world(pod(crashed(200), beside))
-        film = Film((0, before), (201, better), (900, WELL))
+        film = Film((0, before), (201, better), (900, [*WELL, claim("2Gi")]))
         verification, seconds = await judged(film, self.grown(), seen=reference(deployment()))
         assert (verification.result, seconds >= 900) == (Result.WELL, True)
 

@@ -15,10 +15,10 @@ from tests.world import clean_environment, world
 
 __all__ = ["clean_environment", "staging", "world"]
 
-Staging = Callable[[], AbstractAsyncContextManager[Stage]]
+Staging = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture
 def staging(tmp_path: Path) -> Staging:
-    """Opens the stage."""
+    """Opens the stage, at the speed that is asked for."""
     return partial(embedded_stage, tmp_path)

@@ -120,7 +120,7 @@ def _half_done(left: Left, seen: Sequence[Seen], promise: Promise) -> Iterator[s
             yield f"the store does not know change {one}"
         elif change.state is not promise.ends_in:
             yield f"change {one} ended as {change.state}"
-        elif not (change.inverse.operations or (change.anew and change.anew.before)):
+        elif not (change.inverse.operations or change.for_good or (change.anew and change.anew.before)):
             yield f"change {one} has no inverse"
     for change in left.changes:
         if change.state in _ENDED and change.id not in made | put_back:

@@ -24,15 +24,15 @@ REAL_LANES = 12  # seconds pass there at their own pace, and most of them in wai
 
 
 @asynccontextmanager
-async def embedded_stage(folder: Path) -> AsyncIterator[Stage]:
+async def embedded_stage(folder: Path, *, speed: float = SPEED) -> AsyncIterator[Stage]:
     """A cluster of its own, with nothing in it yet."""
-    with EmbeddedCluster(nodes=2, speed=SPEED) as cluster:
+    with EmbeddedCluster(nodes=2, speed=speed) as cluster:
         async with ApiClient(Connection(cluster.server, cluster.admin_token, user_agent="tests")) as admin:
             yield Stage(
                 admin=admin,
                 kubeconfig=cluster.kubeconfig(user=USER),
                 folder=folder,
-                speed=SPEED,
+                speed=speed,
                 settings=EMBEDDED_SETTINGS,
                 proxy=lambda: Proxy(cluster.server),
                 faults=cluster.faults,

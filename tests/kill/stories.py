@@ -25,6 +25,7 @@ from tests.kill.deletions import wrongly_there
 from tests.kill.launcher import Start, launched
 from tests.kill.outside import Promise, left_by, wrong_with
 from tests.kill.proxy import Proxy
+from tests.world import SPEED
 
 At = Literal["request", "commit", "refusal"]
 SETTLED_SECONDS, ENDED_SECONDS = 60.0, 120.0
@@ -44,6 +45,7 @@ class Story:
     promise: Promise
     settings: Mapping[str, Any] = field(default_factory=dict)
     rounds: int | None = None
+    speed: float = SPEED  # of the embedded cluster on which it is played
     told_anew: Callable[[Scenario], Scenario] = lambda scenario: scenario  # as no scenario that ships tells it
 
 
@@ -56,6 +58,17 @@ def _crashing(scenario: Scenario) -> Scenario:
         there = parse_expectations([{"exists": {"kind": "Pod", "name": pod["metadata"]["name"]}}], "check")
         return replace(scenario, setup=(*others, pod), check=there)
     raise ValueError(f"there is no Pod in {scenario.name}")
+
+
+def _grown(scenario: Scenario) -> Scenario:
+    """The same, of a person who agrees that the claim may grow."""
+    asked = [item for item in scenario.setup if item["kind"] == "PersistentVolumeClaim"]
+    path = "/spec/resources/requests/storage"
+    there = [
+        {"field": {"kind": claim["kind"], "name": claim["metadata"]["name"], "path": path, "equals": "2Gi"}}
+        for claim in asked
+    ]
+    return replace(scenario, check=parse_expectations(there, "check"))
 
 
 REPAIRED = Story(
@@ -82,6 +95,7 @@ PUT_BACK = replace(
     told_anew=_crashing,
 )
 UNBLOCKED = replace(REPAIRED, scenario="stateful-config-typo", promise=replace(REPAIRED.promise, deleted=1))
+GROWN = replace(APPROVED, scenario="claim-full", speed=200.0, told_anew=_grown)  # it is believed after ten minutes
 STORIES = {
     "repaired": REPAIRED,
     "approved": APPROVED,
@@ -90,6 +104,7 @@ STORIES = {
     "recreated": RECREATED,
     "put back": PUT_BACK,
     "unblocked": UNBLOCKED,
+    "grown": GROWN,
 }
 REFUSALS: tuple[tuple[At, bool], ...] = (("refusal", True),)
 SIDES: tuple[tuple[At, bool], ...] = (("request", True), ("request", False), ("commit", True), ("commit", False))

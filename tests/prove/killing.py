@@ -2,10 +2,10 @@
 
 What is played and what is judged is ``tests/kill``'s: SIGKILL before and after the first, the second, … API request,
 and before and after each commit of the store, each in an incident of its own, until one ends unkilled. On the embedded
-cluster that is done to seven incidents (repaired; repaired with an approval; undone; undone after three rounds; an
-object made anew, for good and for nothing; a pod deleted that its controller would not replace), on the real one, where
-seconds pass at their own pace, to the first of them. To two of them something else is done as well: the disk is full
-from each commit on for a while, and nobody kills or restarts anything.
+cluster that is done to eight incidents (repaired; repaired with an approval; undone; undone after three rounds; an
+object made anew, for good and for nothing; a pod deleted that its controller would not replace; a claim that grows for
+good), on the real one, where seconds pass at their own pace, to the first of them. To two of them something else is
+done as well: the disk is full from each commit on for a while, and nobody kills or restarts anything.
 """
 
 from __future__ import annotations
@@ -88,7 +88,11 @@ def run_killing(killing: Killing, *, control_plane: ControlPlane | None = None, 
     """Run one, on an embedded cluster of its own or on a control plane whose kubelet has been started."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="prove-kill-") as folder:
-        opened = embedded_stage(Path(folder)) if control_plane is None else real_stage(control_plane, Path(folder))
+        opened = (
+            embedded_stage(Path(folder), speed=STORIES[killing.story].speed)
+            if control_plane is None
+            else real_stage(control_plane, Path(folder))
+        )
         told = asyncio.run(_played(killing, opened, tell))
     wrong = {f"{one.place} ({one.killed})" if one.killed else UNKILLED: one.wrong for one in told if one.wrong}
     places = sum(bool(one.killed) for one in told)

@@ -79,7 +79,8 @@ def _health(snapshot: Snapshot, scenario: Scenario, *, now: datetime, speed: flo
     """How a workload is. Of one that has to be well in the end and is ready, the crashes before that are forgotten."""
     health = assess(snapshot, now, speed)
     if scenario.expected["outcome"] in (Outcome.RESOLVED, _LEFT_ALONE) and health.ready >= health.desired > 0:
-        return assess(snapshot, now + timedelta(seconds=RESTART_MEMORY_SECONDS / speed), speed)
+        later = now + timedelta(seconds=RESTART_MEMORY_SECONDS / speed)
+        return assess(msgspec.structs.replace(snapshot, read_at=later), later, speed)
     return health
 
 

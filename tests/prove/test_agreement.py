@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from simulator.scenario import load_scenario
+from tests.builders import container, deployment, pod, replica_set, running, template
 
 from .agreement import disagreements
 from .results import Result, Side
@@ -120,6 +121,27 @@ def test_whether_a_deadline_has_passed_by_now_is_no_difference_but_what_fails_is
     early, late = failing("crash-loop"), failing("crash-loop", "rollout-stuck")
     assert disagreements(TYPO, result(states=early), result("real", states=late)) == ()
     assert disagreements(TYPO, result(states=early), result("real", states=failing("oom-killed"))) != ()
+
+
+def test_a_rollout_that_is_paused_is_on_its_way_however_long_it_takes() -> None:
+    paused = load_scenario("rollout-paused")
+    workload = deployment(template(container(image="new")), replicas=2, ready=2)
+    workload["metadata"]["namespace"] = paused.namespace
+    workload["spec"]["paused"] = True
+    workload["status"]["updatedReplicas"] = 0
+    old = replica_set(template(container(image="old")))
+    pods = [pod(running(), ready=True, name=f"web-{number}", of=old) for number in range(2)]
+    (found,) = standings(
+        {
+            f"apps/v1/Deployment/{paused.namespace}/{paused.setup[0]['metadata']['name']}": workload,
+            "apps/v1/ReplicaSet/x/y": old,
+            **{f"v1/Pod/x/{one['metadata']['name']}": one for one in pods},
+        },
+        paused,
+        now=NOW,
+        speed=1.0,
+    ).values()
+    assert (found.state, found.symptoms) == ("starting", ())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from simulator.scenario import load_scenario
-from tests.builders import container, deployment, pod, replica_set, running, template
+from tests.builders import NAMESPACE, container, deployment, pod, replica_set, running, template
 
 from .agreement import disagreements
 from .results import Result, Side
@@ -124,9 +124,8 @@ def test_whether_a_deadline_has_passed_by_now_is_no_difference_but_what_fails_is
 
 
 def test_a_rollout_that_is_paused_is_on_its_way_however_long_it_takes() -> None:
-    paused = load_scenario("rollout-paused")
+    paused = replace(load_scenario("rollout-paused"), namespace=NAMESPACE)
     workload = deployment(template(container(image="new")), replicas=2, ready=2)
-    workload["metadata"]["namespace"] = paused.namespace
     workload["spec"]["paused"] = True
     workload["status"]["updatedReplicas"] = 0
     old = replica_set(template(container(image="old")))

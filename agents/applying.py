@@ -11,8 +11,9 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from evidence.redaction import MASK, mask_text
+from evidence.redaction import mask_text
 from incidents.changes import LeafChange
+from incidents.masking import is_masked
 from incidents.objects import JOB, NODE, SERVICE_ACCOUNT, ObjectRef
 from incidents.proposals import Create, Drain, Proposal, Recreate, SetField
 
@@ -25,7 +26,7 @@ _LONGEST = 1500  # characters of a command that somebody may be expected to read
 
 def may_be_secret(command: str) -> bool:
     """Whether a command may carry what must not leave."""
-    return _OFTEN_SECRET.search(command) is not None or mask_text(command) != command or MASK in command
+    return _OFTEN_SECRET.search(command) is not None or mask_text(command) != command or is_masked(command)
 
 
 def patch_command(target: ObjectRef, operations: Sequence[object]) -> str:

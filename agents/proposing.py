@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import msgspec
 
 from agents.answers import Edit, Fix, ProposedChange
-from evidence.redaction import MASK
 from incidents.evidence import Evidence
 from incidents.incident import Round
+from incidents.masking import is_masked
 from incidents.pointers import ABSENT, PathNotFound, resolve, value_at
 from incidents.proposals import MODEL_AUTHOR, Action, Diagnosis, Proposal, Review, Risk, RollBack, SetField
 from incidents.signals import clean
@@ -148,7 +148,7 @@ def _edit(edit: Edit, evidence: Evidence, *, remove: bool) -> SetField:
     value = None if remove else edit.value
     if isinstance(present, dict | list):
         raise Misfit(f"{shown}: it holds further fields: name one of them")
-    if MASK in str(present) or MASK in str(value):
+    if is_masked(present) or is_masked(value):
         raise Misfit(f"{shown}: what is masked cannot be changed")
     if present != _expected(edit.expected):
         raise Misfit(f"{shown}: its present value is {'not set' if present is ABSENT else repr(present)[:80]}")

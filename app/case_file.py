@@ -25,6 +25,7 @@ from incidents.snapshot import template_digest
 from tools.store import Store
 
 CASE_BYTES = 64 * 1024 * 1024  # of a file; a case of three rounds has less than a hundredth of it
+_FORMATS = FORMAT.rpartition("/")[0] + "/"  # those of all versions
 _LONG_DIGEST = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "export it again with `k8s-auto-fixer case export ID -o FILE`"
 
@@ -37,7 +38,7 @@ class _Head(msgspec.Struct, frozen=True):
     """What tells which version can read a file."""
 
     format: str
-    exported_by: str = "another version"
+    exported_by: str = ""
 
 
 async def case_of(store: Store, incident: Incident) -> Case:
@@ -80,13 +81,8 @@ def read_case(path: Path) -> Case:
         raise CaseError(f"{path}: cannot be read ({error.strerror}); name a file that `case export` wrote") from error
     if len(content) > CASE_BYTES:
         raise CaseError(f"{path}: is larger than {CASE_BYTES >> 20} MiB, so it is no case; {_AGAIN}")
+    _look_at_head(path, content)
     try:
-        head = decode(content, _Head)
-        if head.format != FORMAT:
-            raise CaseError(
-                f"{path}: format: {head.format[:60]!r} is not {FORMAT!r}; replay it with version"
-                f" {head.exported_by[:40]}, or {_AGAIN}"
-            )
         case = decode(content, Case)
     except (Undecodable, RecursionError) as error:
         raise CaseError(f"{path}: {str(error)[:300]}; {_AGAIN}") from error
@@ -94,6 +90,23 @@ def read_case(path: Path) -> Case:
         because = "; ".join(case.remarks) or "it has no runs"
         raise CaseError(f"{path}: runs: there is nothing to replay ({because[:300]})")
     return case
+
+
+def _look_at_head(path: Path, content: bytes) -> None:
+    """Whether it is a case at all, whole, and one that this version can read. Raises CaseError."""
+    try:
+        head = decode(content, _Head)
+    except (Undecodable, RecursionError) as error:
+        if content.strip() and "truncated" in str(error):
+            raise CaseError(f"{path}: it is cut off: its JSON has no end; {_AGAIN}") from error
+        raise CaseError(f"{path}: is not a case file; name one that `case export` wrote") from error
+    if not head.format.startswith(_FORMATS):
+        raise CaseError(f"{path}: format: {head.format[:60]!r}: is not a case file; name one that `case export` wrote")
+    if head.format != FORMAT:
+        version = f"version {head.exported_by[:40]}" if head.exported_by else "the version that wrote it"
+        raise CaseError(
+            f"{path}: format: {head.format[:60]!r} is not {FORMAT!r}; replay it with {version}, or {_AGAIN}"
+        )
 
 
 # --- what is left out

@@ -7,30 +7,23 @@ names their own tools use, and stand in the environment alone: a settings file i
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.settings_told import PREFIX as PREFIX
+from app.settings_told import nearest, not_json, plain, told, unknown_variable
 from incidents.policy import Mode
 
-PREFIX = "K8S_AUTO_FIXER_"
-
-# What can be said on the command line as well.
-_FLAGS = {
-    "kubeconfig": "--kubeconfig",
-    "context": "--context",
-    "in_cluster": "--in-cluster",
-    "store": "--store",
-    "mode": "--mode",
-    "alone": "--alone",
-    "namespaces": "--namespace",
-    "listen": "--listen",
-    "log_format": "--log-format",
-}
 _SECRETS = ("openai_api_key", "model_api_key", "tavily_api_key", "slack_webhook_url")
 _CONFIG = f"{PREFIX}CONFIG"
+_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ADDRESS = re.compile(r"[^\s/]*:[0-9]{1,5}")
 
 
 class SettingsError(ValueError):
@@ -61,7 +54,8 @@ class _SettingsFile(InitSettingsSource):
             if name in _SECRETS:
                 raise SettingsError(f"config: {path}: {name} is a secret: set it in the environment instead")
             if name not in settings_cls.model_fields or name == "config":
-                raise SettingsError(f"config: {path}: there is no setting {str(name)[:60]!r}")
+                meant = nearest(str(name), set(settings_cls.model_fields) - {"config", *_SECRETS})
+                raise SettingsError(f"config: {path}: there is no setting {plain(str(name))!r}{meant}")
         super().__init__(settings_cls, content)
 
 
@@ -125,8 +119,7 @@ class Settings(BaseSettings):
     retention_days: float = Field(30.0, gt=0, description="closed incidents are forgotten after; the audit trail stays")
     listen: str | None = Field(
         None,
-        pattern=r"^[^\s/]*:\d{1,5}$",
-        description="HOST:PORT for /healthz, /readyz and /metrics; none: no port is opened",
+        description="HOST:PORT for /healthz, /readyz and /metrics; :PORT is every interface; none: no port is opened",
     )
     heartbeat_file: Path | None = Field(None, description="touched every 5 s while the daemon lives; none: no file")
     log_format: Literal["auto", "json", "pretty"] = Field("auto", description="auto: pretty on a terminal, else JSON")
@@ -169,6 +162,25 @@ class Settings(BaseSettings):
     tavily_api_key: SecretStr | None = Field(None, validation_alias="TAVILY_API_KEY")
     tavily_base_url: str = Field("https://api.tavily.com", description="Tavily's address")
     slack_webhook_url: SecretStr | None = Field(None, validation_alias="SLACK_WEBHOOK_URL")
+
+    @field_validator("namespaces", "excluded_namespaces")
+    @classmethod
+    def _are_namespaces(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [plain(name) for name in names if not _NAMESPACE.fullmatch(name)]:
+            raise ValueError(f"{wrong[0]!r} is no name of a namespace: small letters, digits and hyphens, at most 63")
+        return names
+
+    @field_validator("lease_namespace")
+    @classmethod
+    def _is_a_namespace(cls, name: str) -> str:
+        return cls._are_namespaces((name,))[0]
+
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _names_a_port(cls, value: object) -> object:
+        if value is not None and not (_ADDRESS.fullmatch(str(value)) and int(str(value).rpartition(":")[2]) <= 65_535):
+            raise ValueError("is no HOST:PORT with a port of at most 65535")
+        return value
 
     @field_validator("retention_days")
     @classmethod
@@ -223,20 +235,29 @@ def embedded_settings(folder: Path, **changes: Any) -> Settings:
         "namespaces": (),
         "registries": (),
     }
-    return Settings(**{**here, **nowhere, **changes})
+    return _made({**here, **nowhere, **changes})
 
 
 def load_settings(**flags: Any) -> Settings:
     """Read the environment; flags that are not None win. Raises SettingsError for the first bad one."""
+    return _made({key: value for key, value in flags.items() if value is not None})
+
+
+def _made(given: Mapping[str, Any]) -> Settings:
+    if wrong := unknown_variable(Settings.model_fields):
+        raise SettingsError(wrong)
     try:
-        return Settings(**{key: value for key, value in flags.items() if value is not None})
+        return Settings(**given)
     except SettingsError:
         raise
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
-        shown = f"{name} ({_FLAGS[name]} or {variable})" if name in _FLAGS else variable
-        raise SettingsError(f"{shown}: {first['msg']}") from error
+        file = given.get("config") or os.environ.get(_CONFIG)
+        raise SettingsError(told(error, given, Path(str(file)) if file else None, _defaults())) from error
     except ValueError as error:  # pydantic-settings: a variable that should hold JSON does not
-        raise SettingsError(f"{error}: lists are written as JSON, for example '[\"shop\"]'") from error
+        raise SettingsError(not_json(error, _defaults())) from error
+
+
+def _defaults() -> dict[str, Any]:
+    """As they would be written, where they are the same for everybody."""
+    fields = {name: field for name, field in Settings.model_fields.items() if field.default is not PydanticUndefined}
+    return {name: to_jsonable_python(field.default) for name, field in fields.items()}

@@ -26,6 +26,7 @@ from incidents.decisions import DecisionKind
 from incidents.evidence import Evidence
 from incidents.incident import Incident, Outcome, Round, Status
 from incidents.objects import ChangeId, IncidentId
+from incidents.signals import Source
 from tools.clock import Clock
 from tools.scrub import plain_text
 from tools.store import Store
@@ -151,7 +152,7 @@ def _table(incidents: list[Incident]) -> Table:
         table.add_row(
             item.id[:8],
             escape(str(item.subject)),
-            item.first_signal.symptom,
+            "asked for" if item.first_signal.source is Source.REQUEST else item.first_signal.symptom,
             item.status,
             Text(item.outcome or "-", style=colour),
             str(item.signals),

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.settings import Settings
+from app.models import prompts_of
+from app.outside import open_notifier, open_registry, open_search
+from app.settings import Settings, SettingsError
 from app.version import USER_AGENT, VERSION
+from cli import rights
 from cli.failures import Exit
 from cli.model_report import Row, ask_model, model_rows, spent_today
 from incidents.policy import Mode
@@ -24,75 +30,10 @@ from tools.cluster.reader import Reader
 from tools.cluster.transport import Transport, connect
 from tools.sandbox import MontySandbox, self_test
 
-_READ = [
-    Permission(*asked)
-    for asked in (
-        ("list", "", "events", ""),
-        ("watch", "", "events", ""),
-        ("list", "", "pods", ""),
-        ("watch", "", "pods", ""),
-        ("get", "", "pods", "log"),
-        ("list", "", "nodes", ""),
-        ("list", "", "services", ""),
-        ("list", "", "persistentvolumeclaims", ""),
-        ("list", "", "resourcequotas", ""),
-        ("list", "apps", "deployments", ""),
-        ("watch", "apps", "deployments", ""),
-        ("list", "apps", "replicasets", ""),
-        ("list", "apps", "controllerrevisions", ""),
-        ("watch", "apps", "replicasets", ""),
-        ("list", "apps", "statefulsets", ""),
-        ("list", "apps", "daemonsets", ""),
-        ("list", "batch", "jobs", ""),
-        ("list", "batch", "cronjobs", ""),
-        ("list", "autoscaling", "horizontalpodautoscalers", ""),
-        ("list", "metrics.k8s.io", "pods", ""),
-        ("list", "storage.k8s.io", "storageclasses", ""),
-        ("list", "", "configmaps", ""),
-        ("list", "", "serviceaccounts", ""),
-        ("list", "", "limitranges", ""),
-        ("list", "", "persistentvolumes", ""),
-        ("list", "networking.k8s.io", "ingresses", ""),
-        ("list", "networking.k8s.io", "ingressclasses", ""),
-        ("list", "networking.k8s.io", "networkpolicies", ""),
-        ("list", "policy", "poddisruptionbudgets", ""),
-        ("list", "scheduling.k8s.io", "priorityclasses", ""),
-        ("list", "node.k8s.io", "runtimeclasses", ""),
-        ("list", "rbac.authorization.k8s.io", "roles", ""),
-        ("list", "rbac.authorization.k8s.io", "rolebindings", ""),
-        ("list", "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""),
-        ("list", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", ""),
-    )
-]
-_WRITE = [
-    Permission(*asked)
-    for asked in (
-        ("patch", "apps", "deployments"),
-        ("patch", "apps", "statefulsets"),
-        ("patch", "apps", "daemonsets"),
-        ("patch", "batch", "cronjobs"),
-        ("patch", "", "services"),
-        ("patch", "autoscaling", "horizontalpodautoscalers"),
-        ("patch", "networking.k8s.io", "ingresses"),
-        ("delete", "", "pods"),
-    )
-]
-_MORE = [  # roles that may be left out: what needs them is told then, and not done
-    Permission(*asked)
-    for asked in (
-        ("patch", "", "pods", ""),
-        ("create", "", "pods", ""),
-        ("create", "batch", "jobs", ""),
-        ("delete", "batch", "jobs", ""),
-        ("create", "", "persistentvolumeclaims", ""),
-        ("delete", "", "persistentvolumeclaims", ""),
-        ("patch", "", "persistentvolumeclaims", ""),
-        ("patch", "", "nodes", ""),
-        ("create", "", "pods", "eviction"),
-    )
-]
-
-_SECRETS = Permission("list", "", "secrets")  # deploy/secret-keys.yaml, with the setting read_secret_keys
+AT_ONCE = 8  # questions to the API server, which are some ninety
+_NOT_OWN = "; every object that Argo CD marks is left alone"
+_NO_LEASE = "; whether another daemon works on this cluster is not known"
+_TOLD = "; what needs it is told"
 
 _USER_IN_URL = re.compile(r"//[^/@]*@")
 
@@ -105,7 +46,7 @@ async def examine(settings: Settings, *, with_question: bool = False) -> int:
     console = Console()
     console.print(f"k8s-auto-fixer {VERSION}\n", highlight=False)
     _print(console, "Settings in force", list(_configured(settings)))
-    rows: list[Row] = [*_services(settings), _store(settings.store), await _sandbox()]
+    rows: list[Row] = [*_services(settings), _store(settings.store), *await _refused(settings), await _sandbox()]
     if (spent := await spent_today(settings)) is not None:
         rows.append(spent)
     if with_question:
@@ -159,10 +100,39 @@ def _services(settings: Settings) -> Iterator[Row]:
 
 def _store(path: Path) -> Row:
     folder = next(parent for parent in [path.parent, *path.parent.parents] if parent.exists())
-    target = path if path.exists() else folder
-    if os.access(target, os.W_OK):
+    if not folder.is_dir():
+        return False, "store", f"{path}: {folder} is no folder; name another with --store FILE"
+    if all(os.access(target, os.W_OK) for target in (folder, path) if target.exists()):
         return True, "store", str(path)
     return False, "store", f"{path} cannot be written; name another with --store FILE"
+
+
+async def _refused(settings: Settings) -> list[Row]:
+    """What the daemon would refuse at its start; nothing is sent."""
+    found: list[Row] = []
+    async with AsyncExitStack() as stack:
+        for name, used in _USED.items():
+            try:
+                await used(stack, settings)
+            except SettingsError as error:
+                found.append((False, name, str(error)))
+    return found
+
+
+async def _prompts(_: AsyncExitStack, settings: Settings) -> None:
+    prompts_of(settings)
+
+
+async def _notifier(_: AsyncExitStack, settings: Settings) -> None:
+    open_notifier(settings)
+
+
+_USED: Mapping[str, Callable[[AsyncExitStack, Settings], Awaitable[object]]] = {
+    "prompts": _prompts,
+    "registries": open_registry,
+    "search": open_search,
+    "messages": _notifier,
+}
 
 
 async def _sandbox() -> Row:
@@ -175,38 +145,49 @@ async def _cluster(transport: Transport, settings: Settings) -> list[Row]:
     reader, own = Reader(transport), OwnObjects(transport)
     rows: list[Row] = [(True, "API server", f"{reader.server}, {await reader.version()}")]
     rows.append((True, "cluster id", str(await reader.cluster_id())))
+    return rows + await _rights(own, settings)
+
+
+async def _rights(own: OwnObjects, settings: Settings) -> list[Row]:
+    """A row for each right of the shipped roles: needed in this mode, or told what is left out without it."""
     writes = settings.mode is not Mode.OBSERVE
-    needed = [*_READ, *([_SECRETS] if settings.read_secret_keys else []), *(_WRITE if writes else [])]
-    rows += [await _permitted(own, permission, settings) for permission in needed]
-    return rows + [_told_instead(await _permitted(own, permission, settings)) for permission in _MORE if writes]
+    needed = [*rights.READ, rights.CLUSTER_ID, *([rights.SECRET_NAMES] if settings.read_secret_keys else [])]
+    needed += rights.REPAIR if writes else ()
+    others = dict.fromkeys(rights.OWNERS, _NOT_OWN) | dict.fromkeys(rights.lease(settings.lease_namespace), _NO_LEASE)
+    others |= dict.fromkeys(rights.MORE, _TOLD) if writes else {}
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(permission: Permission) -> Row:
+        async with gate:
+            return await _permitted(own, permission, settings)
+
+    async with asyncio.TaskGroup() as group:
+        asked = {one: group.create_task(ask(one)) for one in (*needed, *others)}
+    return [asked[one].result() for one in needed] + [_without(asked[one].result(), others[one]) for one in others]
 
 
 def _role_of(permission: Permission) -> str:
-    return "deploy/secret-keys.yaml, or set read_secret_keys: false" if permission == _SECRETS else "deploy/rbac.yaml"
+    secret = permission == rights.SECRET_NAMES
+    return "deploy/secret-keys.yaml, or set read_secret_keys: false" if secret else "deploy/rbac.yaml"
 
 
-def _told_instead(row: Row) -> Row:
+def _without(row: Row, then: str) -> Row:
     good, what, how = row
-    return row if good else (None, what, f"{how}; what needs it is told")
+    return row if good else (None, what, how + then)
 
 
 async def _permitted(own: OwnObjects, permission: Permission, settings: Settings) -> Row:
-    where = settings.namespaces or ("",)
+    where = (permission.namespace,) if permission.namespace else settings.namespaces or ("",)
     try:
-        refused = [
-            namespace
-            for namespace in where
-            if not await own.allowed(
-                Permission(permission.verb, permission.group, permission.resource, permission.subresource, namespace)
-            )
-        ]
+        each = [msgspec.structs.replace(permission, namespace=namespace) for namespace in where]
+        refused = [one.namespace for one in each if not await own.allowed(one)]
     except ClusterError as error:
         return False, str(permission), f"cannot be asked: {error}"
     if refused:
         return (
             False,
             str(permission),
-            f"not permitted in {', '.join(refused) or 'all namespaces'}: see {_role_of(permission)}",
+            f"not permitted in {', '.join(filter(None, refused)) or 'all namespaces'}: see {_role_of(permission)}",
         )
     return True, str(permission), "permitted"
 

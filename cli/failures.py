@@ -19,6 +19,7 @@ import typer
 from tools.scrub import plain_text
 
 _DOCTOR = "see `k8s-auto-fixer doctor`"
+_REACH = "see that it runs and that this is the right cluster, or name another with --kubeconfig FILE or --context NAME"
 
 
 class Exit(IntEnum):
@@ -74,7 +75,7 @@ def _told(error: BaseException) -> tuple[str, Exit] | None:
     from app.claim import ClaimLost
     from app.settings import SettingsError
     from server.health import CannotListen
-    from tools.cluster.errors import ClusterError, Forbidden, Misconfigured, Unauthorized
+    from tools.cluster.errors import ClusterError, Forbidden, Misconfigured, Unauthorized, Unreachable
     from tools.store import StoreError
 
     match error:
@@ -86,6 +87,8 @@ def _told(error: BaseException) -> tuple[str, Exit] | None:
             return f"the API server does not accept the credentials: {error}; {_DOCTOR}", Exit.REFUSED
         case Forbidden():
             return f"the API server refuses: {error}; {_DOCTOR}", Exit.REFUSED
+        case Unreachable():
+            return f"{error}; {_REACH}", Exit.UNREACHABLE
         case ClusterError():
             return str(error), Exit.UNREACHABLE
         case CannotListen():

@@ -11,6 +11,7 @@ import typer
 from cli.auditing import audit_app
 from cli.cluster import cluster_app
 from cli.failures import Exit, clear_failures, fail
+from cli.options import Config, StoreFile
 from cli.recorded import case_app
 
 app = typer.Typer(
@@ -27,9 +28,7 @@ app.add_typer(case_app, name="case")
 Kubeconfig = Annotated[Path | None, typer.Option(help="kubeconfig file; without it KUBECONFIG, then ~/.kube/config")]
 Context = Annotated[str | None, typer.Option(help="context of the kubeconfig; without it the current one")]
 InCluster = Annotated[bool | None, typer.Option("--in-cluster", help="use the pod's own service account")]
-StoreFile = Annotated[Path | None, typer.Option("--store", help="the state's SQLite file")]
 ModeFlag = Annotated[str | None, typer.Option("--mode", help="observe, suggest (default), approve or auto")]
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings; environment and flags win")]
 Alone = Annotated[bool | None, typer.Option("--alone", help="do not look who else works on this cluster")]
 Signed = Annotated[str | None, typer.Option("--as", help="who you are; required in a pod")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="show debug lines too")]
@@ -80,7 +79,9 @@ def run(
     in_cluster: InCluster = None,
     store: StoreFile = None,
     config: Config = None,
-    listen: Annotated[str | None, typer.Option(help="HOST:PORT for /healthz, /readyz and /metrics")] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="HOST:PORT for /healthz, /readyz and /metrics; :PORT is every interface")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, json or pretty")] = None,
     alone: Alone = None,
     verbose: Verbose = False,
@@ -108,6 +109,7 @@ def fix(
     context: Context = None,
     in_cluster: InCluster = None,
     store: StoreFile = None,
+    config: Config = None,
     alone: Alone = None,
     verbose: Verbose = False,
 ) -> None:
@@ -115,9 +117,9 @@ def fix(
     from app.logs import configure_logging
     from cli.fixing import fix_workload
 
-    configure_logging(verbose=verbose, quiet=not verbose)
     with clear_failures():
-        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode), alone=alone)
+        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode), alone=alone, config=config)
+        configure_logging(verbose=verbose, quiet=not verbose)
         raise typer.Exit(asyncio.run(fix_workload(settings, workload, namespace)))
 
 
@@ -131,25 +133,28 @@ def incidents(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="follow until interrupted")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """List incidents, or show one."""
     from cli.case import Wanted, show_incidents
 
     with clear_failures():
-        settings = _settings(**_flags(None, None, None, store, None))
+        settings = _settings(**_flags(None, None, None, store, None), config=config)
         wanted = Wanted.parse(status or [], namespace)
         raise typer.Exit(asyncio.run(show_incidents(settings.store, incident, wanted, as_json=as_json, watch=watch)))
 
 
 @app.command()
 def approvals(
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False, store: StoreFile = None
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """List the changes that wait for a person."""
     from cli.deciding import show_approvals
 
     with clear_failures():
-        raise typer.Exit(asyncio.run(show_approvals(_settings(store=store), as_json=as_json)))
+        raise typer.Exit(asyncio.run(show_approvals(_settings(store=store, config=config), as_json=as_json)))
 
 
 @app.command()
@@ -157,12 +162,13 @@ def approve(
     request: Annotated[str, typer.Argument(help="its id, or the beginning of it; see `approvals`")],
     name: Signed = None,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """Approve one change, exactly as it was shown."""
     from cli.deciding import approve as decide
 
     with clear_failures():
-        raise typer.Exit(asyncio.run(decide(_settings(store=store), request, name=name)))
+        raise typer.Exit(asyncio.run(decide(_settings(store=store, config=config), request, name=name)))
 
 
 @app.command()
@@ -171,12 +177,13 @@ def reject(
     reason: Annotated[str, typer.Option("--reason", help="why, for whoever reads the case")],
     name: Signed = None,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """Reject one change; nothing is tried or asked again until somebody says `retry`."""
     from cli.deciding import reject as decide
 
     with clear_failures():
-        raise typer.Exit(asyncio.run(decide(_settings(store=store), request, reason=reason, name=name)))
+        raise typer.Exit(asyncio.run(decide(_settings(store=store, config=config), request, reason=reason, name=name)))
 
 
 @app.command()
@@ -184,12 +191,13 @@ def retry(
     incident: Annotated[str, typer.Argument(help="the id of an incident that was handed over, or its beginning")],
     name: Signed = None,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """Have an incident that was handed over worked on anew."""
     from cli.deciding import retry as decide
 
     with clear_failures():
-        raise typer.Exit(asyncio.run(decide(_settings(store=store), incident, name=name)))
+        raise typer.Exit(asyncio.run(decide(_settings(store=store, config=config), incident, name=name)))
 
 
 @app.command()
@@ -203,14 +211,13 @@ def undo(
     context: Context = None,
     in_cluster: InCluster = None,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """Take one change back, if nobody has changed its fields since."""
-    from app.logs import configure_logging
     from cli.undoing import undo_change
 
-    configure_logging(quiet=True)
     with clear_failures():
-        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, None))
+        settings = _settings(**_flags(kubeconfig, context, in_cluster, store, None), config=config)
         raise typer.Exit(asyncio.run(undo_change(settings, change, despite_kill_switch=despite_kill_switch, name=name)))
 
 
@@ -220,12 +227,15 @@ def kill_switch(
     reason: Annotated[str, typer.Option("--reason", help="why, for whoever finds it on")] = "",
     name: Signed = None,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """Stop every write within a second, undo included; list the changes that stay unverified."""
     from cli.switching import turn_kill_switch
 
     with clear_failures():
-        raise typer.Exit(asyncio.run(turn_kill_switch(_settings(store=store), position, reason=reason, name=name)))
+        raise typer.Exit(
+            asyncio.run(turn_kill_switch(_settings(store=store, config=config), position, reason=reason, name=name))
+        )
 
 
 @app.command()
@@ -234,21 +244,24 @@ def pause(
     reason: Annotated[str, typer.Option("--reason", help="why, for whoever finds it paused")] = "",
     name: Signed = None,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """Begin no new change; what is begun is verified and, if need be, undone."""
     from cli.switching import pause as hold
 
     with clear_failures():
-        raise typer.Exit(asyncio.run(hold(_settings(store=store), lasting=lasting, reason=reason, name=name)))
+        raise typer.Exit(
+            asyncio.run(hold(_settings(store=store, config=config), lasting=lasting, reason=reason, name=name))
+        )
 
 
 @app.command()
-def resume(name: Signed = None, store: StoreFile = None) -> None:
+def resume(name: Signed = None, store: StoreFile = None, config: Config = None) -> None:
     """End a pause."""
     from cli.switching import resume as go_on
 
     with clear_failures():
-        raise typer.Exit(asyncio.run(go_on(_settings(store=store), name=name)))
+        raise typer.Exit(asyncio.run(go_on(_settings(store=store, config=config), name=name)))
 
 
 @app.command()
@@ -279,18 +292,18 @@ def doctor(
     ask_model: Annotated[bool, typer.Option("--ask-model", help="send the model one test question")] = False,
 ) -> None:
     """Say what is configured, reachable and permitted."""
-    from app.logs import configure_logging
     from cli.doctor import examine
 
-    configure_logging(quiet=True)
     with clear_failures():
         settings = _settings(**_flags(kubeconfig, context, in_cluster, store, mode), config=config)
         raise typer.Exit(asyncio.run(examine(settings, with_question=ask_model)))
 
 
 def _settings(**flags: Any) -> Any:
+    from app.logs import configure_logging
     from app.settings import load_settings
 
+    configure_logging(quiet=True)  # of a command's own words there are enough; `run` and `fix -v` ask for more
     return load_settings(**flags)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.failures import Exit, clear_failures, fail
+from cli.options import Config, StoreFile
 from tools.scrub import plain_text
 
 if TYPE_CHECKING:
@@ -19,18 +20,17 @@ LINES_SHOWN = 60  # of one difference
 
 case_app = typer.Typer(help="One incident as a file, and replaying it.", no_args_is_help=True)
 
-StoreFile = Annotated[Path | None, typer.Option("--store", help="the state's SQLite file")]
-
 
 @case_app.command("export")
 def export(
     incident: Annotated[str, typer.Argument(help="its id, or the beginning of it; see `incidents`")],
     out: Annotated[Path | None, typer.Option("-o", "--output", help="the file; without it, standard output")] = None,
     store: StoreFile = None,
+    config: Config = None,
 ) -> None:
     """Write everything that an incident's decisions rested on to one JSON file. Secrets are masked."""
     with clear_failures():
-        asyncio.run(_export(incident, out, store))
+        asyncio.run(_export(incident, out, store=store, config=config))
 
 
 @case_app.command("replay")
@@ -49,18 +49,18 @@ def replay(file: Annotated[Path, typer.Argument(help="what `case export` has wri
         raise typer.Exit(_told(case, asyncio.run(run_again(case))))
 
 
-async def _export(incident: str, out: Path | None, path: Path | None) -> None:
+async def _export(incident: str, out: Path | None, *, store: Path | None, config: Path | None) -> None:
     from app.case_file import CaseError, case_of, write_case, written
     from app.settings import load_settings
     from cli.case import find_incident
     from cli.store_file import existing_store
 
-    settings = load_settings(store=path)
-    async with existing_store(settings.store) as store:
-        found = await find_incident(store, incident)
+    settings = load_settings(store=store, config=config)
+    async with existing_store(settings.store) as opened:
+        found = await find_incident(opened, incident)
         if found is None:
             raise fail(f"the store {settings.store} has no incident {incident!r}", Exit.UNKNOWN_NAME)
-        case = await case_of(store, found)
+        case = await case_of(opened, found)
     if out is None:
         typer.echo(written(case), nl=False)
         return

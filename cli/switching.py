@@ -31,7 +31,7 @@ async def turn_kill_switch(settings: Settings, position: str, *, reason: str, na
     async with decided_in(settings, *words) as store:
         if position != "status":
             await _set(store, SwitchName.KILL, on=position == "on", by=by, reason=reason, until=None)
-        await _show(store, SwitchName.KILL, "kill switch", "no write leaves this program, undo included")
+        await _show(store, SwitchName.KILL, "kill switch", "no write leaves the program on this store, undo included")
         if position != "off":
             await _list_standing(store, settings)
         await _warn(settings, store, *words)
@@ -79,13 +79,14 @@ async def _set(store: Store, name: SwitchName, *, on: bool, by: str, reason: str
 async def _show(store: Store, name: SwitchName, title: str, effect: str) -> None:
     switch, now = await store.switch(name), Clock().now()
     if switch is None:
-        say(f"{title}: off")
+        say(f"{title}: off, in the store {store.path}")
         return
     state = "on" if switch.is_on(now) else "off"
     until = f" until {switch.until:%Y-%m-%d %H:%M} UTC" if switch.until is not None and state == "on" else ""
     why = f" ({switch.reason})" if switch.reason else ""
     told = f": {effect}" if effect and state == "on" else ""
-    say(f"{title}: {state}{until}, by {switch.by} at {switch.at:%Y-%m-%d %H:%M} UTC{why}{told}")
+    by = f"by {switch.by} at {switch.at:%Y-%m-%d %H:%M} UTC"
+    say(f"{title}: {state}{until}, in the store {store.path}, {by}{why}{told}")
 
 
 async def _list_standing(store: Store, settings: Settings) -> None:

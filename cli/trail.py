@@ -64,6 +64,6 @@ async def _records(store: Store, after: int) -> AsyncIterator[AuditRecord]:
         after = page[-1].sequence
 
 
-def trail_path(store: Path | None) -> Path:
-    """The store that the settings name."""
-    return load_settings(store=store).store
+def trail_path(store: Path | None, config: Path | None) -> Path:
+    """The store that the flags or the settings name."""
+    return load_settings(store=store, config=config).store

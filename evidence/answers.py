@@ -8,6 +8,7 @@ server's audit log.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ from tools.cluster.reader import Reader
 from tools.registry import RegistryClient, RegistryError
 
 _FACT, _FACTS = 300, 60  # characters and lines of what an image says of itself: it is text from outside
+PODS_MEASURED = 60  # whose usage is told, with all of their containers
+REFUSED_SECONDS = 600.0  # real seconds for which a refusal of metrics holds: a role may be granted meanwhile
 NO_METRICS = "the metrics of its pods may not be read there (see deploy/rbac.yaml)"
 NOT_GRANTED = "its keys are read only with the optional role (setting read_secret_keys)"
 
@@ -45,7 +48,7 @@ class Answers:
         self._registry = registry
         self._images = images
         self._refused = frozenset() if reader.secret_keys else frozenset({SECRET.kind})
-        self._unmetered: set[str] = set()  # namespaces whose metrics were refused once: nobody asks there again
+        self._unmetered: dict[str, datetime] = {}  # namespaces, and when their metrics were refused
 
     async def answer(self, evidence: Evidence, wants: Sequence[Want]) -> Evidence:
         """The same evidence with answers; an empty one where there is none."""
@@ -98,11 +101,11 @@ class Answers:
     async def _usage(self, evidence: Evidence, namespace: str) -> list[str]:
         """What each running container of the subject's pods uses: ``POD CONTAINER cpu=250m memory=64Mi``.
 
-        Where metrics are refused they are not asked for again. What is no measurement is left out.
+        Where metrics are refused they are not asked for again for a while. What is no measurement is left out.
         """
         selector = evidence.snapshot.workload.get("spec", {}).get("selector")
         labels = selector_text(selector) if isinstance(selector, Mapping) else ""
-        if namespace in self._unmetered:
+        if self._is_unmetered(namespace, evidence.taken_at):
             raise ClusterError(NO_METRICS)
         if not labels:
             raise ClusterError("its pods are selected by no labels")
@@ -110,12 +113,17 @@ class Answers:
         try:
             measured = await self._reader.list(POD_METRICS, namespace, labels=labels)
         except Forbidden as error:
-            self._unmetered.add(namespace)
+            self._unmetered[namespace] = evidence.taken_at
             raise ClusterError(NO_METRICS) from error
         except ODD_OBJECT as error:
             raise ClusterError(f"what the metrics API answers is no list of measurements: {error}") from error
-        lines = [line for pod in measured for line in used(pod, wanted)]
-        return sorted(lines, key=lambda line: wanted[line.partition(" ")[0]])[:_FACTS]  # those that fail come first
+        by_pod = [lines for pod in measured if (lines := used(pod, wanted))]
+        by_pod.sort(key=lambda lines: wanted[lines[0].partition(" ")[0]])  # those that fail come first
+        return [line for lines in by_pod[:PODS_MEASURED] for line in lines]
+
+    def _is_unmetered(self, namespace: str, now: datetime) -> bool:
+        refused = self._unmetered.get(namespace)
+        return refused is not None and abs((now - refused).total_seconds()) < REFUSED_SECONDS
 
     async def _known_images(self, repository: str) -> list[str]:
         """Images of one repository that nodes hold or pods run: other namespaces lend tags, never a repository."""

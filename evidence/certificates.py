@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from incidents.object_health import certificates_of
 from incidents.objects import SECRET, TLS_KEYS
-from tools.cluster.errors import ClusterError, Forbidden
+from tools.cluster.errors import Busy, ClusterError, Forbidden, Unauthorized, Unreachable
 from tools.cluster.listing import TooMany, list_beside
 from tools.cluster.reader import Reader
 
 _HELD_ELSEWHERE = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
 
+log = structlog.get_logger(__name__)
 Keys = Mapping[str, frozenset[str]]  # of each Secret, by its name
 
 
@@ -35,16 +38,20 @@ class Certificates:
     async def missing(self, ingress: dict[str, Any]) -> tuple[str, ...]:
         """What an Ingress names and is not there: ``Secret/NAME``, and ``Secret/NAME/KEY`` of one that lacks a key.
 
-        Nothing where that may not be read, or is more than is read. Raises ClusterError.
+        Nothing where that may not be read, is more than is read, or cannot be read by the server itself (a Secret whose
+        key of encryption is lost spoils the list of its namespace). Raises Busy, Unreachable and Unauthorized.
         """
         names = certificates_of(ingress)
         if not names or not self._reader.secret_keys:
             return ()
         try:
             there = await self._of(ingress["metadata"]["namespace"])
-        except ClusterError:
+        except (Busy, Unreachable, Unauthorized):
             self._given_up = True  # a server that cannot answer now is not asked for the next namespace either
             raise
+        except ClusterError as error:
+            log.debug("certificates.unread", namespace=ingress["metadata"]["namespace"], error=str(error))
+            return ()
         if there is None:
             return ()
         found = [f"{SECRET.kind}/{name}" for name in names if name not in there]

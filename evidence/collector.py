@@ -83,6 +83,7 @@ class Collector:
             raise SubjectGone(str(subject))
         health = with_effects(assess(snapshot, snapshot.read_at, self._speed), subject.kind, explained)
         unread: list[str] = []
+        present = template_digest(pod_template(snapshot.workload))
         logs, events = await asyncio.gather(
             self._logs(snapshot, health.findings, unread), self._events(snapshot, health.findings, unread)
         )
@@ -91,7 +92,8 @@ class Collector:
             snapshot=_masked(snapshot),
             health=_masked_health(health),
             speed=self._speed,
-            present=template_digest(pod_template(snapshot.workload)),
+            present=present,
+            seen_well=present in good,
             revisions=_revisions(snapshot, good, self._speed),
             logs=tuple(logs),
             events=tuple(events),

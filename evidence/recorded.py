@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from evidence.collector import Collector, SubjectGone
-from evidence.redaction import MASK, mask_text
+from evidence.redaction import mask_text
 from incidents.changes import Change, Inverse, LeafChange
 from incidents.evidence import Evidence, Want
 from incidents.incident import Incident
+from incidents.masking import MASK
 from incidents.objects import ObjectRef
 from incidents.pointers import parts_of
 from incidents.recording import Read

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from incidents.changes import LeafChange
+from incidents.masking import MASK
 from incidents.pointers import ABSENT, parts_of, value_at
 
-MASK = "[masked]"
 _NAMING_SECRETS = (
     r"passw(?:or)?d|passphrase|(?<![a-z])pass(?![a-z])|(?<![a-z])pwd(?![a-z])|secret|token|credential|authorization"
     r"|(?:api|private|access|account|encryption|signing)[_-]?key|connection[_-]?string"

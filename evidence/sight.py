@@ -50,13 +50,21 @@ def looking_through(reader: Reader, clock: Clock) -> Looking:
             yield Polled(reader, clock, target)
             return
         sight = Watched(reader, clock, target, selector_text(workload["spec"].get("selector") or {}))
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(followed.run(clock)) for followed in sight.followed]
-            try:
-                yield sight
-            finally:
-                for task in tasks:
-                    task.cancel()
+        failed: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(followed.run(clock)) for followed in sight.followed]
+                try:
+                    yield sight
+                finally:
+                    for task in tasks:
+                        task.cancel()
+        except ExceptionGroup as together:
+            if len(together.exceptions) > 1:
+                raise
+            (failed,) = together.exceptions
+        if failed is not None:
+            raise failed  # as it was raised by whoever looks: what it says to do next is said by its type
 
     return look
 

@@ -34,6 +34,7 @@ from incidents.objects import (
     Manifest,
     ObjectRef,
 )
+from incidents.ordering import all_updated
 from incidents.snapshot import Snapshot, as_replica_set
 from incidents.subjects import owns
 from tools.cluster.errors import Forbidden
@@ -140,4 +141,4 @@ def _fails(workload: Manifest) -> bool:
     status, spec = workload.get("status", {}), workload.get("spec", {})
     wanted = int(status.get("desiredNumberScheduled", spec.get("replicas", 1)))
     ready = int(status.get("numberAvailable", status.get("readyReplicas", 0)))
-    return ready < wanted or status.get("updateRevision") != status.get("currentRevision")
+    return ready < wanted or not all_updated(workload)

@@ -23,11 +23,13 @@ from langgraph.types import Durability
 from agents.case_notice import told_undo
 from agents.commands import Commands
 from agents.help_seeker import handed_over_key
+from evidence.redaction import mask_text
 from graph.build import HOPS
 from graph.recording import Recorder, Recording
 from graph.state import State
 from incidents.incident import Incident, Outcome, Status
 from incidents.objects import IncidentId
+from incidents.signals import clean
 from tools.clock import Clock
 from tools.cluster.errors import Busy, Unauthorized, Unreachable
 from tools.notify.contract import Notice, Section
@@ -91,7 +93,7 @@ class Runner:
                 raise TryLater(str(error)) from error
             except Exception as error:
                 log.exception("incident.run_failed", incident=incident.id)
-                await self._give_up(incident, error)
+                await self._failed(incident, error)
         ended = await self._store.incident(incident.id) or incident
         self._telemetry.runs.labels(ended.outcome or ended.status).inc()
         return ended
@@ -169,9 +171,16 @@ class Runner:
             if self._progress is not None:
                 self._progress(incident, node, str(message.content))
 
-    async def _give_up(self, incident: Incident, error: Exception) -> None:
-        """The graph failed: nothing more is tried, and a person is told without it."""
-        said = f"{type(error).__name__}: {error}"[:500]
+    async def give_up(self, incident: Incident, error: Exception) -> None:
+        """Hand over as failed what no run can begin on. Raises InFlight when another run has its subject."""
+        async with self._lease(incident):
+            present = await self._store.incident(incident.id)
+            if present is not None and present.status is Status.OPEN:  # nobody has ended it meanwhile
+                await self._failed(present, error)
+
+    async def _failed(self, incident: Incident, error: Exception) -> None:
+        """Nothing more is tried, and a person is told without the graph."""
+        said = mask_text(clean(f"{type(error).__name__}: {error}", 500))  # it may quote an object
         present = await self._store.incident(incident.id) or incident
         ended = msgspec.structs.replace(
             present,

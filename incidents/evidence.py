@@ -17,7 +17,7 @@ from incidents.subjects import Subject
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of a Deployment's rollout history. ``seen_well``: the store recorded it as well."""
+    """One entry of a rollout history. ``seen_well``: the store recorded it as well."""
 
     name: str
     number: int
@@ -84,7 +84,8 @@ class Want(msgspec.Struct, frozen=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One reading of the world about one subject.
 
-    ``present`` is the digest of the pod template that stands now, taken before anything was masked.
+    ``present`` is the digest of the pod template that stands now, taken before anything was masked; ``seen_well``:
+    that template was recorded as well, which is known of kinds without revisions too.
     ``speed``: what durations of the cluster are divided by, 1 everywhere but on an embedded one.
     ``affects``: subjects whose incidents this one explains.
     ``objects`` holds what was listed for ``WantKind.OBJECTS``, by kind: of the subject's namespace, or of the cluster
@@ -99,6 +100,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     health: Health
     speed: float = 1.0
     present: str = ""
+    seen_well: bool = False
     revisions: tuple[Revision, ...] = ()
     logs: tuple[LogExcerpt, ...] = ()
     events: tuple[EventLine, ...] = ()

@@ -8,11 +8,12 @@ The states read here are those the kubelet and the controllers of Kubernetes v1.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
+from incidents.moments import after
 from incidents.object_health import job_end, troubles
 from incidents.objects import WORKLOADS, Manifest
 from incidents.pod_health import (
@@ -225,4 +226,4 @@ def _deadline(snapshot: Snapshot, speed: float) -> datetime:
     moments = [moment for moment in (*progress, *created) if moment is not None]
     if not moments or workload.get("spec", {}).get("paused"):  # while it is paused no time runs out
         moments = [snapshot.read_at]
-    return max(moments) + timedelta(seconds=allowed / speed)
+    return after(max(moments), allowed / speed)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
+from incidents.moments import after
 from incidents.objects import (
     AUTOSCALER,
     CLAIM,
@@ -92,12 +93,12 @@ def _ingress(ingress: Manifest, snapshot: Snapshot, now: datetime, speed: float)
     until = _after(ingress, ENDPOINT_SECONDS / speed)
     for name in snapshot.missing:
         kind, _, rest = name.partition("/")
-        said, allowed = f"there is no {kind} {rest}", until
+        said, allowed, lacks = f"there is no {kind} {rest}", until, ""
         if kind == SERVICE.kind:
             said = f"it sends to Service {rest}: there is none"
         elif kind == SECRET.kind:
-            said, allowed = _uncertified(ingress, rest), _awaited(ingress, speed)
-        yield Trouble(Finding(Symptom.SELECTS_NOTHING, clean(said, 300)), allowed)
+            said, allowed, lacks = _uncertified(ingress, rest), _awaited(ingress, speed), name
+        yield Trouble(Finding(Symptom.SELECTS_NOTHING, clean(said, 300), lacks=lacks), allowed)
 
 
 def _uncertified(ingress: Manifest, missing: str) -> str:
@@ -114,7 +115,7 @@ def _awaited(ingress: Manifest, speed: float) -> datetime | None:
     metadata = ingress["metadata"]
     written = [item.get("time") for item in metadata.get("managedFields") or () if not item.get("subresource")]
     moments = [moment for moment in map(timestamp, (*written, metadata.get("creationTimestamp"))) if moment is not None]
-    return max(moments) + timedelta(seconds=allowed / speed) if moments else None
+    return after(max(moments), allowed / speed) if moments else None
 
 
 def certificates_of(ingress: Manifest) -> tuple[str, ...]:
@@ -190,7 +191,7 @@ def _not_grown(claim: Manifest, snapshot: Snapshot, speed: float) -> Iterator[Tr
         elif kind == "Resizing" or (kind == "FileSystemResizePending" and mounted):
             text = f"{name} is not made larger: {_GROWING[kind]} ({kind})"
             since = timestamp(condition.get("lastTransitionTime"))
-            until = since + timedelta(seconds=RESIZE_SECONDS / speed) if since is not None else None
+            until = after(since, RESIZE_SECONDS / speed) if since is not None else None
             yield Trouble(Finding(Symptom.CLAIM_PENDING, clean(text, 300)), until)
 
 
@@ -202,7 +203,7 @@ def _autoscaler(autoscaler: Manifest, snapshot: Snapshot, now: datetime, speed: 
             continue  # somebody has scaled the target to zero
         detail = clean(f"{condition.get('reason')}: {condition.get('message')}", 300)
         since = timestamp(condition.get("lastTransitionTime"))
-        until = since + timedelta(seconds=METRIC_SECONDS / speed) if since is not None else None
+        until = after(since, METRIC_SECONDS / speed) if since is not None else None
         yield Trouble(Finding(Symptom.AUTOSCALER_INACTIVE, f"{autoscaler['metadata']['name']}: {detail}"), until)
 
 
@@ -211,7 +212,7 @@ def _node(node: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> It
         said = [c for c in node.get("status", {}).get("conditions") or () if c.get("type") == "Ready"]
         text = f"{said[0].get('reason')}: {said[0].get('message')}" if said else "its kubelet has never reported"
         lost = timestamp(said[0].get("lastTransitionTime")) if said else None
-        back = lost + timedelta(seconds=REBOOT_SECONDS / speed) if lost is not None else None
+        back = after(lost, REBOOT_SECONDS / speed) if lost is not None else None
         moments = [moment for moment in (_after(node, JOINING_SECONDS / speed), back) if moment is not None]
         yield Trouble(Finding(Symptom.NODE_NOT_READY, clean(text, 300)), max(moments, default=None))
         return  # what it said of itself before is no news
@@ -219,7 +220,7 @@ def _node(node: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> It
         if condition.get("type") in PRESSURES and condition.get("status") == "True":
             text = clean(f"{condition.get('type')}: {condition.get('message')}", 300)
             since = timestamp(condition.get("lastTransitionTime"))
-            relieved = since + timedelta(seconds=PRESSURE_SECONDS / speed) if since is not None else None
+            relieved = after(since, PRESSURE_SECONDS / speed) if since is not None else None
             yield Trouble(Finding(Symptom.NODE_PRESSURE, text), relieved)
 
 
@@ -276,7 +277,7 @@ def claims_of(pod: Manifest) -> frozenset[str]:
 
 def _after(manifest: Manifest, seconds: float) -> datetime | None:
     created = timestamp(manifest["metadata"].get("creationTimestamp"))
-    return created + timedelta(seconds=seconds) if created is not None else None
+    return after(created, seconds) if created is not None else None
 
 
 _Judge = Callable[[Manifest, Snapshot, datetime, float], Iterator[Trouble]]

@@ -1,33 +1,44 @@
-"""Ordered StatefulSets: at which pod their controller waits, and whether it will ever replace that pod by itself.
+"""Which pods are of a workload's present template, and at which one an ordered StatefulSet waits for ever.
 
-Rule: pkg/controller/statefulset/stateful_set_control.go. With ``OrderedReady`` nothing is created or updated behind a
-pod that is not Running and Ready, and such a pod is not replaced either, whatever the template says by now: a set that
-was led into a broken revision stays there after the template has been put right ("forced rollback" in the
-StatefulSet's reference), until somebody deletes the pod. What is said here is read off the cluster alone.
+The controllers of StatefulSets and DaemonSets label pods with the revision that they were made from, and replace them
+a few at a time (pkg/controller/statefulset, pkg/controller/daemon/update.go). With ``OrderedReady`` nothing is created
+or updated behind a pod that is not Running and Ready, and such a pod is not replaced either, whatever the template says
+by now (stateful_set_control.go): a set that was led into a broken revision stays there after the template has been put
+right ("forced rollback" in the StatefulSet's reference), until somebody deletes the pod. What is said here is read off
+the cluster alone.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from incidents.objects import POD, STATEFUL_SET, Manifest
+from incidents.objects import DAEMON_SET, POD, STATEFUL_SET, Manifest
 from incidents.pod_health import outdated, timestamp
-from incidents.snapshot import CONTROLLER_HASH, Snapshot, is_ready, observed
+from incidents.snapshot import (
+    CONTROLLER_HASH,
+    Snapshot,
+    is_ready,
+    observed,
+    pod_template,
+    revision_number,
+    template_digest,
+)
 
 
 def goes_in_order(workload: Manifest) -> bool:
-    """Whether it is a StatefulSet that rolls out by itself, in order, and to all of its pods.
-
-    With OnDelete or a partition somebody decides by hand which pod is of which revision.
-    """
-    spec = workload.get("spec", {})
-    strategy = spec.get("updateStrategy") or {}
+    """Whether it is a StatefulSet that rolls out by itself, in order, and to all of its pods."""
     return (
         workload.get("kind") == STATEFUL_SET.kind
-        and spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady"
-        and strategy.get("type", "RollingUpdate") == "RollingUpdate"
-        and not (strategy.get("rollingUpdate") or {}).get("partition")
+        and workload.get("spec", {}).get("podManagementPolicy", "OrderedReady") == "OrderedReady"
+        and _reaches_all(workload)
     )
+
+
+def _reaches_all(workload: Manifest) -> bool:
+    """Whether its controller replaces all its pods: with OnDelete or a partition somebody decides by hand which."""
+    strategy = workload.get("spec", {}).get("updateStrategy") or {}
+    rolls = strategy.get("type", "RollingUpdate") == "RollingUpdate"
+    return rolls and not (strategy.get("rollingUpdate") or {}).get("partition")
 
 
 def in_the_way(snapshot: Snapshot, before: datetime) -> Manifest | None:
@@ -53,21 +64,48 @@ def in_the_way(snapshot: Snapshot, before: datetime) -> Manifest | None:
 def of_present_revision(snapshot: Snapshot) -> tuple[Manifest, ...]:
     """The live pods that say something about the present template.
 
-    Of a set that goes in order those of the revision that its controller goes to, none before it has seen it; a Pod of
-    its own once its kubelet has seen its spec; of any other workload its current pods.
+    Of a StatefulSet or DaemonSet those of the revision that its controller goes to, none before it has seen it; a Pod
+    of its own once its kubelet has seen its spec; of any other workload its current pods.
     """
-    status = snapshot.workload.get("status", {})
-    if snapshot.workload.get("kind") == POD.kind:
+    workload = snapshot.workload
+    if workload.get("kind") == POD.kind:
         return tuple(pod for pod in snapshot.current_pods if observed(pod) and not outdated(pod))
-    if not goes_in_order(snapshot.workload) or not status.get("updateRevision"):
+    if workload.get("kind") not in (STATEFUL_SET.kind, DAEMON_SET.kind) or not _reaches_all(workload):
         return snapshot.current_pods
-    if not observed(snapshot.workload):
+    if not observed(workload):
         return ()
+    wanted = _present_hash(snapshot)
+    if not wanted:
+        return snapshot.current_pods if all_updated(workload) else ()
     return tuple(
-        pod
-        for pod in snapshot.live_pods
-        if (pod["metadata"].get("labels") or {}).get(CONTROLLER_HASH) == status["updateRevision"]
+        pod for pod in snapshot.live_pods if (pod["metadata"].get("labels") or {}).get(CONTROLLER_HASH) == wanted
     )
+
+
+def _present_hash(snapshot: Snapshot) -> str:
+    """What the pods of the present template carry as their label; empty where that is not known."""
+    workload = snapshot.workload
+    if workload.get("kind") == STATEFUL_SET.kind:
+        return str(workload.get("status", {}).get("updateRevision") or "")
+    digest = template_digest(pod_template(workload))
+    same = [one for one in snapshot.replica_sets if template_digest(one["spec"]["template"]) == digest]
+    newest = max(same, key=revision_number, default=None)
+    return str(((newest or {}).get("metadata", {}).get("labels") or {}).get(CONTROLLER_HASH) or "")
+
+
+def all_updated(workload: Manifest) -> bool:
+    """Whether its controller says that as many pods are of the present template as there should be."""
+    status, spec = workload.get("status", {}), workload.get("spec", {})
+    if not observed(workload):
+        return False
+    match workload.get("kind"):
+        case "DaemonSet":
+            return int(status.get("updatedNumberScheduled", 0)) >= int(status.get("desiredNumberScheduled", 0))
+        case "StatefulSet" if status.get("updateRevision"):
+            return bool(status["updateRevision"] == status.get("currentRevision"))
+        case "Deployment":
+            return int(status.get("updatedReplicas", 0)) >= int(spec.get("replicas", 1))
+    return True
 
 
 def _first_not_ready(snapshot: Snapshot) -> Manifest | None:

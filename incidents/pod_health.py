@@ -19,6 +19,7 @@ from incidents.symptoms import Symptom
 
 RESTART_MEMORY_SECONDS = 600  # the kubelet forgets a crash back-off after ten minutes of running
 FLAPPING_RESTARTS = 2  # one restart is a transient; two within the memory are a pattern
+DATED_SECONDS = 1.0  # moments are written in whole seconds, whatever the speed
 EVICTIONS = 3  # of each pod that is wanted: one goes with a full node, the third in a row is the workload's own doing
 EVICTION_MEMORY_SECONDS = 3600  # the disk or memory that a program fills up takes it a while
 UNSEEN_SECONDS = 20  # a kubelet takes up a pod within a second or two; after 40 s one of a missing node is removed
@@ -52,12 +53,16 @@ _NEVER_BEGUN = frozenset({Symptom.IMAGE_PULL, Symptom.CONFIG_ERROR, Symptom.SAND
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong, and where: pod and container are empty for a finding about the workload."""
+    """One thing that is wrong, and where: pod and container are empty for a finding about the workload.
+
+    ``lacks``: the certificate that it is about, as the snapshot names what is missing; ``detail`` may be masked.
+    """
 
     symptom: Symptom
     detail: str
     pod: str = ""
     container: str = ""
+    lacks: str = ""
 
 
 def pod_findings(pod: Manifest, now: datetime, speed: float = 1.0) -> Iterator[Finding]:
@@ -274,7 +279,8 @@ def _container_finding(pod: str, container: Manifest, now: datetime, speed: floa
             symptom = Symptom.OOM_KILLED
         # A pull's message names the image four times before it says why.
         return Finding(symptom, clean(waiting.get("message") or waiting.get("reason")), pod, name)
-    if terminated and int(container.get("restartCount") or 0) >= 1 and terminated.get("exitCode"):
+    again = int(container.get("restartCount") or 0) >= 1 and not _ran_for_long(terminated or {}, speed)
+    if terminated and again and terminated.get("exitCode"):
         symptom = Symptom.OOM_KILLED if was_oom_killed(container) else Symptom.CRASH_LOOP
         return Finding(symptom, f"ended with exit code {terminated.get('exitCode')} again", pod, name)
     return _flapping(pod, container, now, speed)
@@ -287,17 +293,31 @@ def _came_to_its_end(container: Manifest) -> bool:
 
 
 def _flapping(pod: str, container: Manifest, now: datetime, speed: float) -> Finding | None:
-    """A container that runs now but has died at least twice within the kubelet's memory of it."""
+    """A container that runs now but has died at least twice within the kubelet's memory of it.
+
+    Restarts are counted for the pod's whole life: it is the length of the last run that says when the one before ended.
+    """
     last = (container.get("lastState") or {}).get("terminated") or {}
     count = int(container.get("restartCount") or 0)
     if count < FLAPPING_RESTARTS or not last.get("exitCode"):
         return None
     ended = timestamp(last.get("finishedAt"))
-    if ended is None or now - ended > timedelta(seconds=RESTART_MEMORY_SECONDS / speed):
+    if ended is None or now - ended > timedelta(seconds=RESTART_MEMORY_SECONDS / speed) or _ran_for_long(last, speed):
         return None
     symptom = Symptom.OOM_KILLED if was_oom_killed(container) else Symptom.CRASH_LOOP
     detail = f"restarted {count} times, last exit code {last.get('exitCode')}"
     return Finding(symptom, detail, pod, container.get("name", ""))
+
+
+def _ran_for_long(end: Manifest, speed: float) -> bool:
+    """Whether the run that ended so had lasted for longer than the kubelet remembers the end before it.
+
+    What has run for weeks and dies once has not died again. Without both moments nobody knows, and it counts as short.
+    """
+    began, ended = timestamp(end.get("startedAt")), timestamp(end.get("finishedAt"))
+    if began is None or ended is None:
+        return False
+    return ended - began > timedelta(seconds=RESTART_MEMORY_SECONDS / speed + DATED_SECONDS)
 
 
 def timestamp(value: object) -> datetime | None:

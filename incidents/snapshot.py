@@ -15,6 +15,7 @@ from incidents.objects import CONTROLLER_REVISION, DEPLOYMENT, WORKLOADS, Manife
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 CONTROLLER_HASH = "controller-revision-hash"
+_MOST_DIGITS = 19  # of a revision: an int64, as controllers write it; what is longer is nobody's count
 _SET_BY_CONTROLLERS = frozenset({"replicas", "taints", "nodeName", "volumeName"})
 
 
@@ -125,7 +126,7 @@ def observed(workload: Manifest) -> bool:
 def revision_number(replica_set: Manifest) -> int:
     """The revision a ReplicaSet carries, 0 where it carries none that can be read."""
     text = (replica_set.get("metadata", {}).get("annotations") or {}).get(REVISION, "0")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
 
 
 def pod_template(workload: Manifest) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Pods that are refused when they are made: a name that is not there, or a number outside of what the namespace allows.
 
 Rules: plugin/pkg/admission (limitranger, resourcequota, serviceaccount, priority, runtimeclass, podsecurity) and the
-webhook's error. A ServiceAccount, PriorityClass or RuntimeClass is corrected to the one that is meant; a ServiceAccount
-like no other is to be created by its name, if a person agrees; requests and limits are moved just inside of a
-LimitRange. What would need more quota, a looser rule or another webhook is for a person: those were set to say no.
-Of these only the least that a quota would have to admit is worded as a command. Pod security and webhooks protect
-others than whoever is refused: a command that lets something past them is never handed out, not even where nobody is
-left to be asked, because it would let everything past.
+webhook's error. A ServiceAccount, PriorityClass or RuntimeClass is corrected to the one that is meant; that a workload
+is to run as an account that is not its own by label or name, and that the last good revision did not run as, is asked.
+A ServiceAccount like no other is to be created by its name, if a person agrees; requests and limits are moved just
+inside of a LimitRange. What would need more quota, a looser rule or another webhook is for a person: those were set to
+say no. Of these only the least that a quota would have to admit is worded as a command. Pod security and webhooks
+protect others than whoever is refused: a command that lets something past them is never handed out, not even where
+nobody is left to be asked, because it would let everything past.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from incidents.objects import (
 )
 from incidents.proposals import Diagnosis, Needs, Opinion, RollBack, SetField, Silent
 from incidents.symptoms import Symptom
+from playbooks.belonging import BESIDE, all_seen, beside, is_only_ours, own_names, said_twice
 from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL, SUGGESTED
 from playbooks.edits import created, opinion, wanting
 from playbooks.last_good import basis, good_value, may_roll_back, never_well
@@ -175,6 +177,9 @@ def _other_name(evidence: Evidence, named: Named, *, wrong: str, said: str) -> S
         return Silent(f"{named.kind} {wrong} is there by now")
     before = good_value(evidence, f"/{named.field}") if never_well(evidence) else None
     meant = before if before in there else nearest(wrong, there)
+    whose = meant is not None and meant != before and named.kind == SERVICE_ACCOUNT.kind
+    if whose and (needs := wanting(evidence, *BESIDE)):
+        return needs
     cause = f"{named.kind} {wrong} does not exist"
     good = evidence.last_good
     if meant is None and good is not None and not before and may_roll_back(evidence):
@@ -190,25 +195,17 @@ def _other_name(evidence: Evidence, named: Named, *, wrong: str, said: str) -> S
         )
     like_it = any(nearest(wrong, [name]) for name in there)
     if meant is None and named.kind == SERVICE_ACCOUNT.kind and not like_it:
-        target, action = created(SERVICE_ACCOUNT, evidence.subject.namespace, wrong)
-        return opinion(
-            evidence,
-            target=target,
-            action=action,
-            family=FAMILY,
-            cause=cause,
-            rests_on=(said[:300], "no ServiceAccount here has a name like it"),
-            ends=Symptom.CREATE_FORBIDDEN,
-            reason=f"create ServiceAccount {wrong}, with no rights but those that are bound to its name already",
-            confidence=SUGGESTED,
-        )
+        return _account_made(evidence, wrong, cause=cause, said=said)
     if meant is None:
         return Silent(
             f"there is no one {named.kind} that {wrong} can have meant",
             _told(cause, said),
         )
+    certain = SEEN_WELL if meant == before else _certain(evidence, named.kind, wrong=wrong, meant=meant)
     fields = [named.field] + ([named.also] if evidence.pod_spec.get(named.also) == wrong else [])
     source = basis(evidence.last_good) if meant == before and evidence.last_good else f"{meant} is the one like it"
+    if certain == SUGGESTED:
+        source = f"{source}, which nothing says is what this workload is to have"
     return opinion(
         evidence,
         *(SetField(path=f"{evidence.pod_path}/{field}", expected=wrong, value=meant) for field in fields),
@@ -217,5 +214,31 @@ def _other_name(evidence: Evidence, named: Named, *, wrong: str, said: str) -> S
         rests_on=(said[:300], source),
         ends=Symptom.CREATE_FORBIDDEN,
         reason=f"use {named.kind} {meant} in place of {wrong}",
-        confidence=SEEN_WELL if meant == before else ONLY_ONE_FITS,
+        confidence=certain,
     )
+
+
+def _account_made(evidence: Evidence, name: str, *, cause: str, said: str) -> Opinion:
+    target, action = created(SERVICE_ACCOUNT, evidence.subject.namespace, name)
+    return opinion(
+        evidence,
+        target=target,
+        action=action,
+        family=FAMILY,
+        cause=cause,
+        rests_on=(said[:300], "no ServiceAccount here has a name like it"),
+        ends=Symptom.CREATE_FORBIDDEN,
+        reason=f"create ServiceAccount {name}, with no rights but those that are bound to its name already",
+        confidence=SUGGESTED,
+    )
+
+
+def _certain(evidence: Evidence, kind: str, *, wrong: str, meant: str) -> float:
+    """How certain it is that one name is a slip of the other. Classes are everybody's; an account is somebody's."""
+    if said_twice(wrong, meant, own_names(evidence)):
+        return SUGGESTED
+    if kind != SERVICE_ACCOUNT.kind:
+        return ONLY_ONE_FITS
+    account = next(one for one in evidence.listed(kind) or () if one["metadata"]["name"] == meant)
+    ours = all_seen(evidence) and is_only_ours(evidence, account, beside(evidence))
+    return ONLY_ONE_FITS if ours else SUGGESTED

@@ -1,8 +1,10 @@
 """Autoscalers that do not scale: a target misspelt, a share of a request that is not there, two of one workload.
 
 Rules: pkg/controller/podautoscaler (``FailedGetScale``, ``missing request for cpu``, ``AmbiguousSelector``). The target
-is corrected to the one workload like it that no other autoscaler scales; a missing request is added where the rest of
-the workload, or its limit, says how much. What two autoscalers want, and a metric that nobody serves, are for a person.
+is corrected to the one workload like it that no other autoscaler scales; a missing request is added where its limit
+says how much, or what its pods use does (``playbooks/measured.py``); else a person is asked, for a request out of the
+air would have the autoscaler run to one of its bounds. What two autoscalers want, and a metric that nobody serves, are
+for a person.
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ from incidents.evidence import Evidence
 from incidents.incident import Round
 from incidents.objects import AUTOSCALER, Manifest
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
+from incidents.quantities import format_millis
 from incidents.symptoms import Symptom
-from playbooks.confidence import CERTAIN, LIKELY, ONLY_ONE_FITS
-from playbooks.edits import opinion, wanting
+from playbooks.confidence import CERTAIN, LIKELY, ONLY_ONE_FITS, SUGGESTED
+from playbooks.edits import named, opinion, wanting
+from playbooks.measured import Sizing, share_of, sized, wanting_use
 from playbooks.neighbours import nearest
 
 FAMILY = "autoscaling"
 SYMPTOMS = (Symptom.AUTOSCALER_INACTIVE,)
 SUBJECTS = ("Deployment", "StatefulSet", AUTOSCALER.kind)
-SMALL_CPU = "100m"  # what a container without any figure asks for: a tenth of a core is enough to be measured by
 
 _NO_REQUEST = re.compile(r"missing request for (?P<what>cpu|memory)(?: in container (?P<container>[a-z0-9-]+))?")
 _NO_TARGET = re.compile(r"not found")
@@ -44,7 +47,7 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
         cause = f"{len(ours)} autoscalers scale {evidence.subject.name}: {', '.join(ours)}"
         return Silent("which of them is meant is for a person to say", _told(cause, text, 0.95))
     if match := _NO_REQUEST.search(text):
-        return _request(evidence, match, text)
+        return _request(evidence, match, text, named(evidence.listed(AUTOSCALER.kind), *ours) if ours else None)
     nobody = "the cluster serves no metrics of resources (metrics.k8s.io); " if _NO_SERVER.search(text) else ""
     told = _told(f"{nobody}it gets no metric: {text[:240]}", text, 0.9)
     return Silent("the metric is not the workload's to serve", told)
@@ -91,33 +94,35 @@ def _target(evidence: Evidence, said: str) -> Silent | Needs | Opinion:
     )
 
 
-def _request(evidence: Evidence, match: re.Match[str], said: str) -> Silent | Opinion:
+def _request(
+    evidence: Evidence, match: re.Match[str], said: str, autoscaler: Manifest | None
+) -> Silent | Needs | Opinion:
     """A request for what the autoscaler measures, in each container that makes none."""
-    what = match["what"]
+    what, share = match["what"], share_of(autoscaler)
     lacking = [one for one in evidence.containers if what not in ((one.get("resources") or {}).get("requests") or {})]
     cause = f"no request for {what} of which its autoscaler could take a share"
-    limits = [((one.get("resources") or {}).get("limits") or {}).get(what) for one in lacking]
     if (blamed := match["container"]) and all(one.get("name") != blamed for one in lacking):
         cause = f"container {blamed}, which is none of its template, makes no request for {what}"
         return Silent("what somebody adds to its pods is not changed here", _told(cause, said, 0.9))
-    if not lacking or (what == "memory" and None in limits):
+    limits = {str(one.get("name")): ((one.get("resources") or {}).get("limits") or {}).get(what) for one in lacking}
+    unsaid = [name for name, limit in limits.items() if limit is None]
+    if not lacking or (what == "memory" and unsaid):
         return Silent(f"nothing says how much {what} it needs", _told(cause, said, 0.9))
-    edits = [
-        SetField(
-            path=f"{evidence.container_path(str(one.get('name')))}/resources/requests/{what}",
-            expected=None,
-            value=str(limit or SMALL_CPU),
-        )
-        for one, limit in zip(lacking, limits, strict=True)
-    ]
+    if unsaid and (needs := wanting_use(evidence)):
+        return needs
+    sizing = sized(evidence, share, unsaid) if unsaid else Sizing(sizes={})
+    sizes = {name: str(limit or format_millis(sizing.sizes[name])) for name, limit in limits.items()}
+    reason = "let " + ", ".join(f"{name} ask for {size} {what}" for name, size in sizes.items())
     return opinion(
         evidence,
-        *edits,
+        *(
+            SetField(path=f"{evidence.container_path(name)}/resources/requests/{what}", expected=None, value=size)
+            for name, size in sizes.items()
+        ),
         family=FAMILY,
         cause=cause,
-        rests_on=(said[:240],),
+        rests_on=(said[:240], *filter(None, (sizing.rests_on, sizing.doubt))),
         ends=Symptom.AUTOSCALER_INACTIVE,
-        reason="let "
-        + ", ".join(f"{one.get('name')} ask for {edit.value} {what}" for one, edit in zip(lacking, edits, strict=True)),
-        confidence=CERTAIN if None not in limits else LIKELY,
+        reason=f"{reason}; {sizing.doubt}" if sizing.doubt else reason,
+        confidence=SUGGESTED if sizing.doubt else LIKELY if unsaid else CERTAIN,
     )

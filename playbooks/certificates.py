@@ -32,9 +32,7 @@ _COMMANDS, _HOSTS = 3, 3  # told of one Ingress, and of one certificate
 
 def is_missed(evidence: Evidence) -> bool:
     """Whether a certificate is among what the Ingress is not well for; one that is awaited is not, yet."""
-    said = [found.detail for found in evidence.health.findings if found.symptom is Symptom.SELECTS_NOTHING]
-    names = (name.split("/")[1] for name in evidence.snapshot.missing if name.startswith(f"{SECRET.kind}/"))
-    return any(f"{SECRET.kind} {name}," in detail for name in names for detail in said)
+    return any(found.lacks in evidence.snapshot.missing for found in evidence.health.findings if found.lacks)
 
 
 def other_certificate(evidence: Evidence, told: Diagnosis, *, own: Collection[str]) -> Silent | Needs | Opinion:

@@ -2,26 +2,25 @@
 
 Rule: pkg/scheduler/framework/plugins/volumebinding (``persistentvolumeclaim "x" not found``). What a claim holds
 belongs to whoever names it in a template, whether or not pods of that are there just now: a database that is scaled to
-zero, a CronJob between two runs, a StatefulSet by its claim template. What carries another application's label is not
-what was meant.
+zero, a CronJob between two runs, a StatefulSet by its claim template. What carries another application's label, or the
+name of another workload, is not what was meant. A claim that has its volume may hold what somebody wants back: it is
+mounted without a person only where the last good revision did, or where it is this workload's by its label or name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from incidents.evidence import Evidence
 from incidents.object_health import claims_of
-from incidents.objects import CLAIM, Manifest
+from incidents.objects import CLAIM, POD, Manifest
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.snapshot import pod_template
 from incidents.symptoms import Symptom
-from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL
+from playbooks.belonging import BESIDE, all_seen, beside, is_only_ours, is_ours, own_names, said_twice
+from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL, SUGGESTED
 from playbooks.edits import named, opinion, wanting
 from playbooks.last_good import basis, good_value, never_well
 from playbooks.neighbours import nearest
 
-_USERS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
 _WHOSE = ("app", "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component")
 
 
@@ -30,7 +29,7 @@ def other_claim(evidence: Evidence, wrong: str, told: Diagnosis, *, family: str)
 
     ``told``: what a person is told where there is none.
     """
-    if needs := wanting(evidence, CLAIM.kind, "Pod", *_USERS):
+    if needs := wanting(evidence, CLAIM.kind, POD.kind, *BESIDE):
         return needs
     nobody = Silent("there is no one free claim that can have been meant", told)
     volumes = [
@@ -39,7 +38,7 @@ def other_claim(evidence: Evidence, wrong: str, told: Diagnosis, *, family: str)
         if (volume.get("persistentVolumeClaim") or {}).get("claimName") == wrong
     ]
     claims = evidence.listed(CLAIM.kind)
-    unread = any(evidence.listed(kind) is None for kind in ("Pod", *_USERS))
+    unread = evidence.listed(POD.kind) is None or not all_seen(evidence)
     if claims is None or unread or not volumes or named(claims, wrong) is not None or evidence.subject.kind == "Job":
         return nobody
     before = _before(evidence, volumes[0])
@@ -47,8 +46,13 @@ def other_claim(evidence: Evidence, wrong: str, told: Diagnosis, *, family: str)
     claim = named(claims, meant) if meant else None
     if meant is None or claim is None or not _free(evidence, claim):
         return nobody
+    certain = SEEN_WELL if before else _certain(evidence, wrong, claim)
+    if certain is None:
+        return nobody
     path = f"{evidence.pod_path}/volumes"
     why = basis(evidence.last_good) if before and evidence.last_good else "the one claim here with a name like it"
+    if certain == SUGGESTED:
+        why = f"{why}, which nothing says is this workload's"
     return opinion(
         evidence,
         *(
@@ -60,8 +64,18 @@ def other_claim(evidence: Evidence, wrong: str, told: Diagnosis, *, family: str)
         rests_on=(*told.rests_on, f"{meant}: {why}; nothing else mounts it"),
         ends=Symptom.UNSCHEDULABLE,
         reason=f"mount the claim {meant} in place of {wrong}",
-        confidence=SEEN_WELL if before else ONLY_ONE_FITS,
+        confidence=certain,
     )
+
+
+def _certain(evidence: Evidence, wrong: str, claim: Manifest) -> float | None:
+    """How certain it is that a claim with a name like the wrong one is meant; None where it is another workload's."""
+    others = beside(evidence)
+    if is_ours(evidence, claim, others) is False:
+        return None
+    empty = claim.get("status", {}).get("phase") == "Pending"
+    twice = said_twice(wrong, claim["metadata"]["name"], own_names(evidence))
+    return ONLY_ONE_FITS if (empty or is_only_ours(evidence, claim, others)) and not twice else SUGGESTED
 
 
 def _before(evidence: Evidence, volume: str) -> str | None:
@@ -81,19 +95,12 @@ def _free(evidence: Evidence, claim: Manifest) -> bool:
         return False
     name, own = str(metadata["name"]), {pod["metadata"]["name"] for pod in evidence.snapshot.pods}
     pods = (pod for pod in evidence.listed("Pod") or () if pod["metadata"]["name"] not in own)
-    return not any(name in claims_of(pod) for pod in pods) and not any(_names(item, name) for item in _others(evidence))
+    return not any(name in claims_of(pod) for pod in pods) and not any(_names(item, name) for item in beside(evidence))
 
 
 def _of_another(evidence: Evidence, labels: Manifest) -> bool:
     ours = (evidence.template.get("metadata") or {}).get("labels") or {}
     return any(key in labels and key in ours and labels[key] != ours[key] for key in _WHOSE)
-
-
-def _others(evidence: Evidence) -> Iterator[Manifest]:
-    for kind in _USERS:
-        for item in evidence.listed(kind) or ():
-            if (kind, item["metadata"]["name"]) != (evidence.subject.kind, evidence.subject.name):
-                yield item
 
 
 def _names(workload: Manifest, claim: str) -> bool:

@@ -2,9 +2,10 @@
 
 Rules: opencontainers/runc (``exec: "x": stat x: no such file or directory``, ``executable file not found in $PATH``,
 ``exec format error``), POSIX sh (126 not executable, 127 not found) and the image's own config (``Entrypoint``).
-An override that is in no image is corrected to the image's own program where it is a slip of it; where it is one word
-that is nothing like it, of a container that is there to be asked, it is dropped, so that the image runs what it was
-made to run.
+An override that is in no image is corrected to the image's own program where it is a slip of it. Where it is one word,
+of a container that is there to be asked, it is dropped, so that the image runs what it was made to run: by itself only
+where no other program can have been meant, since a worker that runs its image's web server passes its probes and works
+on no queue; else a person is asked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from rapidfuzz.distance import DamerauLevenshtein
 
 from incidents.evidence import Evidence, Want, WantKind
@@ -21,13 +23,13 @@ from incidents.incident import Round
 from incidents.objects import CRON_JOB, TEMPLATED
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
-from playbooks.confidence import CERTAIN, LIKELY
+from playbooks.confidence import CERTAIN, LIKELY, SUGGESTED
 from playbooks.edits import opinion
 from playbooks.last_good import never_well
 from playbooks.last_words import last_end, matching, told_by_runtime
 from playbooks.listening import handler
 from playbooks.neighbours import nearest
-from playbooks.official_images import serves
+from playbooks.official_images import has_one_program, serves
 
 FAMILY = "command"
 SYMPTOMS = (Symptom.RUN_ERROR, Symptom.CRASH_LOOP)
@@ -98,8 +100,28 @@ def _not_in_image(evidence: Evidence, container: dict[str, Any], ends: Symptom) 
     if whole and own_by_name and _serves(evidence, container):
         edit = SetField(path=at, expected=given, value=None)
         reason = f"let {name} run {own_by_name}, as its image does of itself"
-        return _corrected(evidence, edit, told=told, ends=ends, reason=reason, sure=LIKELY)
+        if _no_other_is_meant(image, word, own[:1]):
+            return _corrected(evidence, edit, told=told, ends=ends, reason=reason, sure=LIKELY)
+        doubt = f"that {word} should be another program than that of the image is not ruled out"
+        return _corrected(
+            evidence, edit, told=_also(told, doubt), ends=ends, reason=f"{reason}; {doubt}", sure=SUGGESTED
+        )
     return Silent("nothing says which program is meant", told)
+
+
+def _also(told: Diagnosis, said: str) -> Diagnosis:
+    return msgspec.structs.replace(told, rests_on=(*told.rests_on, said))
+
+
+def _no_other_is_meant(image: str, word: str, own: Sequence[str]) -> bool:
+    """Whether the image holds but one program, or the word is what the image or its program is called, or its slip."""
+    try:
+        parsed = parse_image(image)
+    except ImageReferenceError:
+        return False
+    called = word.rpartition("/")[2]
+    names = [text.rpartition("/")[2] for text in (parsed.repository, *own)]
+    return has_one_program(parsed) or any(called == name or _slip(called, [name]) is not None for name in names)
 
 
 def _words(answer: Sequence[str], which: str) -> list[str]:

@@ -9,6 +9,7 @@ import msgspec
 from incidents.evidence import Evidence
 from incidents.incident import Result, Round
 from incidents.proposals import Diagnosis, Needs, Opinion, Proposal, Silent
+from playbooks.been_well import as_suggestion
 from playbooks.confidence import LIKELY
 from playbooks.held_back import held_back
 from playbooks.managed import with_manager
@@ -22,6 +23,8 @@ def consult(
     """The most confident opinion; else everything that is still wanted; else silence and every reason for it.
 
     An opinion that is only likely waits until nobody wants to know more.
+
+    What may have been well for long is changed by no rule for what never was, unless a person says so (``been_well``).
 
     A cause that lies with another object comes before every change of the subject: it has to be mended first.
 
@@ -83,7 +86,7 @@ def _tried(answer: Silent | Opinion, rounds: Sequence[Round]) -> bool:
 def _asked(playbook: Playbook, evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
     """What one playbook says; one that fails over something nobody foresaw does not silence the others."""
     try:
-        return playbook.consider(evidence, rounds)
+        return as_suggestion(evidence, playbook.family, playbook.consider(evidence, rounds))
     except Exception as error:  # noqa: BLE001 - a playbook may be anybody's; that it failed stands in the case
         return Silent(f"it failed: {type(error).__name__}: {str(error)[:200]}")
 

@@ -23,7 +23,7 @@ from incidents.symptoms import Symptom
 from playbooks.belonging import is_ours
 from playbooks.confidence import ONLY_ONE_FITS
 from playbooks.edits import opinion, wanting
-from playbooks.last_good import never_well
+from playbooks.last_good import never_well, serves_now
 from playbooks.last_words import KILLED, digest, killed_by_probe, last_end, lines_of, matching
 from playbooks.waking import waking
 
@@ -112,6 +112,8 @@ def _variable(evidence: Evidence, name: str) -> Silent | Needs | Opinion | None:
         return Silent(f"{variable} is given to it, and is not what it wants", told)
     if not never_well(evidence) or evidence.subject.kind not in TEMPLATED:
         return Silent("it was well before without a change of its own", told)
+    if serves_now(evidence):
+        return Silent("a pod of it is ready just now: it may have what it lacked", told)
     if needs := wanting(evidence, "ConfigMap", *_BEHIND):
         return needs
     others = [one for kind in _BEHIND for one in evidence.listed(kind) or ()]

@@ -6,42 +6,112 @@ and an older template would not mend it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from incidents.evidence import Evidence, Revision
 from incidents.objects import STATEFUL_SET, Manifest
 from incidents.ordering import of_present_revision
-from incidents.pod_health import has_begun
+from incidents.pod_health import container_statuses, has_begun
 from incidents.pointers import ABSENT, PathNotFound, resolve, value_at
+from incidents.snapshot import is_ready
+from playbooks.been_well import known_well, ran_for_long
 
 ROLLED_BACK = ("Deployment", "DaemonSet", STATEFUL_SET.kind)
 
 
 def never_well(evidence: Evidence) -> bool:
-    """Whether the present revision has never been seen well, as far as is known."""
-    return not any(revision.digest == evidence.present and revision.good for revision in evidence.revisions)
+    """Whether the present revision has never been well, as far as is known and its pods tell."""
+    return not (known_well(evidence) or ran_for_long(evidence))
+
+
+def serves_now(evidence: Evidence) -> bool:
+    """Whether a pod of the present revision is Ready at this moment, however its containers ended before.
+
+    What crashed at its start, for want of something that has come since, is not known to work yet; but whatever takes
+    it back now ends what serves.
+    """
+    names = {revision.name for revision in evidence.revisions if revision.digest == evidence.present}
+    present = (item for item in evidence.snapshot.replica_sets if item["metadata"]["name"] in names)
+    return any(is_ready(pod) for item in present for pod in evidence.snapshot.pods_of(item))
 
 
 def may_roll_back(evidence: Evidence) -> bool:
     """Whether the last good revision can be put back as a whole without loosening what the present one secures.
 
-    A security setting that came with the present revision may be the very thing that somebody wanted. And what a
-    StatefulSet keeps may have been brought into a later form by the present one already, which an earlier one cannot
-    read: with claims of its own it is put back only while nothing of the present revision has ever been started.
+    Never while a pod of the present one serves.
+    A security setting that came with the present revision may be the very thing that somebody wanted. And what outlasts
+    its pods may have been brought into a later form by the present one already, which an earlier one cannot read.
     """
     good = evidence.last_good
     if good is None or evidence.subject.kind not in ROLLED_BACK or not never_well(evidence):
         return False
-    if evidence.subject.kind == STATEFUL_SET.kind and _may_have_written(evidence):
+    if serves_now(evidence):
+        return False
+    if may_have_written(evidence):
         return False
     return _security(good.template.get("spec", {})) == _security(evidence.pod_spec)
 
 
-def _may_have_written(evidence: Evidence) -> bool:
-    """Whether containers of a StatefulSet's present revision have run with its claims, as far as its pods tell."""
+def may_have_written(evidence: Evidence) -> str:
+    """What the present revision may have written to, in a form that the last good one cannot read; empty for nothing.
+
+    As far as its pods tell. Only another program writes in another form, so that another setting of the same image does
+    not count; but of a StatefulSet with claims of its own any change does, for those are what it is there for.
+    """
     pods = of_present_revision(evidence.snapshot)
+    seen = (*pods, *evidence.snapshot.current_failed_pods)
     claims = evidence.snapshot.workload.get("spec", {}).get("volumeClaimTemplates")
-    return bool(claims) and (not pods or any(has_begun(pod) for pod in pods))
+    if claims and (not pods or any(has_begun(pod) for pod in seen)):
+        return "its claims"
+    begun = _begun(seen)
+    return next((what for name, what in _writing(evidence) if not pods or name in begun), "")
+
+
+def _begun(pods: Iterable[Manifest]) -> set[str]:
+    """The names of the containers that were ever started in one of the pods."""
+    statuses = (one for pod in pods for one in container_statuses(pod))
+    return {str(one.get("name")) for one in statuses if has_begun({"status": {"containerStatuses": [one]}})}
+
+
+def _writing(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Containers with another image than in the last good revision, and what they write to that it had as well."""
+    good = evidence.last_good
+    before = [_source(one) for one in good.template.get("spec", {}).get("volumes") or ()] if good is not None else []
+    volumes = (one for one in evidence.pod_spec.get("volumes") or () if _outlasts(one) and _source(one) in before)
+    shared = {str(one.get("name")): _in_words(one) for one in volumes}
+    for container in (*evidence.init_containers, *evidence.containers):
+        name = str(container.get("name"))
+        if (good_container(evidence, name) or {}).get("image") == container.get("image"):
+            continue
+        mounts = (*(container.get("volumeMounts") or ()), *(container.get("volumeDevices") or ()))
+        into = (str(one.get("name")) for one in mounts if not one.get("readOnly"))
+        yield from ((name, shared[one]) for one in into if one in shared)
+
+
+# Volumes that begin anew with every pod, or that nobody writes to (pkg/apis/core/types.go, VolumeSource).
+_FLEETING = {"emptyDir", "ephemeral", "configMap", "secret", "downwardAPI", "projected", "image", "gitRepo"}
+_NO_FILES = ("Socket", "CharDevice")  # types of a hostPath
+_HOW = ("readOnly", "type", "fsType")  # it is mounted, and not where it is
+
+
+def _source(volume: Manifest) -> tuple[str, Manifest]:
+    """Where what is in a volume is kept: the kind of its source, and which one it is."""
+    kind = next((key for key in volume if key != "name"), "")
+    return kind, {key: value for key, value in (volume.get(kind) or {}).items() if key not in _HOW}
+
+
+def _outlasts(volume: Manifest) -> bool:
+    """Whether what is written to a volume is still there after its pod; not of one that is only read."""
+    kind, _ = _source(volume)
+    said = volume.get(kind) or {}
+    return kind not in _FLEETING and not said.get("readOnly") and said.get("type") not in _NO_FILES
+
+
+def _in_words(volume: Manifest) -> str:
+    kind, source = _source(volume)
+    claim = source.get("claimName")
+    return f"PersistentVolumeClaim {claim}" if claim else f"volume {volume.get('name')} ({kind})"
 
 
 _SECURING = ("securityContext", "hostNetwork", "hostPID", "hostIPC", "hostUsers", "runtimeClassName")

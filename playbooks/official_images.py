@@ -31,6 +31,8 @@ SERVERS = frozenset(
     }
 )
 """Those whose own entrypoint starts a server."""
+ONE_PROGRAM = frozenset({"caddy", "haproxy", "httpd", "memcached", "nats", "nginx", "traefik"})
+"""Those of them that hold no other program which somebody may run for long (redis has its sentinel, nextcloud cron)."""
 BASES = frozenset(
     {
         *("alpine", "amazoncorretto", "bash", "busybox", "debian", "docker", "eclipse-temurin", "elixir", "erlang"),
@@ -74,6 +76,11 @@ def is_official(image: ImageReference) -> bool:
 def serves(image: ImageReference) -> bool:
     """Whether an image starts a server when it is told nothing."""
     return _name(image) in SERVERS
+
+
+def has_one_program(image: ImageReference) -> bool:
+    """Whether the server that an image starts of itself is the one program that it is there for."""
+    return _name(image) in ONE_PROGRAM
 
 
 def meant_by(image: ImageReference) -> str | None:

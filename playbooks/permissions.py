@@ -18,7 +18,7 @@ from incidents.objects import ROLE, ROLE_BINDING, WORKLOADS, Manifest
 from incidents.proposals import Diagnosis, Needs, Opinion, Silent
 from incidents.symptoms import Symptom
 from playbooks.edits import named, wanting
-from playbooks.granting import Refusal, grant
+from playbooks.granting import DEFAULT_ACCOUNT, Refusal, grant
 
 FAMILY = "permissions"
 SYMPTOMS = (Symptom.CRASH_LOOP, Symptom.NOT_READY, Symptom.ROLLOUT_STUCK, Symptom.JOB_FAILED)
@@ -43,7 +43,7 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
 
 
 def _told(evidence: Evidence, match: re.Match[str]) -> Diagnosis:
-    account = evidence.pod_spec.get("serviceAccountName") or "default"
+    account = evidence.pod_spec.get("serviceAccountName") or DEFAULT_ACCOUNT
     where = f"in namespace {match['namespace']}" if match["namespace"] else "in the whole cluster"
     group = f" of {match['group']}" if match["group"] else ""
     rule = f'apiGroups: ["{match["group"]}"], resources: [{match["resource"]}], verbs: [{match["verb"]}]'
@@ -57,6 +57,9 @@ def _told(evidence: Evidence, match: re.Match[str]) -> Diagnosis:
         return said
     found = "; ".join(list(_bindings(evidence, account, match))[:2])
     cause = f"{said.cause}: {found}" if found else said.cause
+    if account == DEFAULT_ACCOUNT:
+        own = "that account is of every pod here that names none: it needs a ServiceAccount of its own to be granted to"
+        said = msgspec.structs.replace(said, rests_on=(*said.rests_on, own))
     return msgspec.structs.replace(said, cause=cause, by_hand=_commands(evidence, str(account), match))
 
 
@@ -80,6 +83,8 @@ def _commands(evidence: Evidence, account: str, match: re.Match[str]) -> tuple[s
     role = named(roles, bound) if bound else None
     if role is not None and _allows(role, match):
         return ()  # it was granted in the meantime
+    if role is not None and any(not _is(one, account, refusal.namespace) for one in _subjects(bindings, bound)):
+        return grant(refusal)  # a rule of a Role that others are bound to would be theirs as well
     return grant(refusal, role, missing_role=bound if role is None else "")
 
 
@@ -100,6 +105,12 @@ def _bindings(evidence: Evidence, account: str, match: re.Match[str]) -> Iterato
 
 def _binds(binding: Manifest, account: str, namespace: str) -> bool:
     return any(_is(one, account, namespace) for one in binding.get("subjects") or ())
+
+
+def _subjects(bindings: Sequence[Manifest], role: str) -> Iterator[Manifest]:
+    for binding in bindings:
+        if _refers_to_role(binding) and binding["roleRef"].get("name") == role:
+            yield from binding.get("subjects") or ()
 
 
 def _refers_to_role(binding: Manifest) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from incidents.evidence import Evidence
+from incidents.masking import is_masked
 from incidents.proposals import SetField
 from playbooks.confidence import LIKELY
 from playbooks.failing_probes import REFUSED, Failure
@@ -64,6 +65,8 @@ def more_time(evidence: Evidence, failure: Failure, at: str) -> Correction | Non
         return None
     period = int(probe.get("periodSeconds") or 10)
     asks = {key: value for key, value in probe.items() if key in ("httpGet", "tcpSocket", "grpc", "exec")}
+    if is_masked(asks):  # what it asks with is not known whole, and cannot be asked a second time
+        return None
     value = {**asks, "periodSeconds": period, "failureThreshold": max(3, START_SECONDS // period)}
     return Correction(
         edit=SetField(path=f"{at}/startupProbe", expected=None, value=value),

@@ -11,19 +11,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from incidents.evidence import Evidence, Want, WantKind
 from incidents.incident import Round
+from incidents.masking import is_masked
 from incidents.objects import TEMPLATED
+from incidents.patch import leaf_diff
+from incidents.pointers import parts_of
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
-from playbooks.confidence import CERTAIN, SEEN_WELL
+from playbooks.confidence import CERTAIN, SEEN_WELL, SUGGESTED
 from playbooks.edits import opinion, wanting
 from playbooks.failing_probes import REFUSED, SHOWN_BY, Failure, cause_of, failures, shown_by
 from playbooks.last_good import basis, good_container, never_well
-from playbooks.listening import certain_port, handler, named_by_two, number_of
+from playbooks.listening import certain_port, handler, named_by_two
 from playbooks.neighbours import nearest
+from playbooks.probe_paths import another_path
 from playbooks.probe_times import Correction, longer_answer, longer_start, more_time
-from playbooks.starved import held_at_limit
+from playbooks.starved import held_at_limit, may_be_held
 
 FAMILY = "probes"
 SYMPTOMS = SHOWN_BY
@@ -32,10 +39,8 @@ SUBJECTS = TEMPLATED
 _TLS = re.compile(r"client sent an HTTP request to an HTTPS server|malformed HTTP response \"\\x15\\x03")
 _BAD_REQUEST = re.compile(r"statuscode: 400")
 _PLAIN = re.compile(r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake")
-_NO_SUCH_PATH = re.compile(r"statuscode: 404")
 _TLS_PORTS = frozenset({443, 8443, 6443, 9443})
 _TOLD = 0.7
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
 def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Opinion:
@@ -58,7 +63,7 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
     found = (
         _another_scheme(evidence, failure, at)
         or _another_name(evidence, failure, at)
-        or _another_path(failure, at, in_question)
+        or another_path(evidence, failure, at, in_question)
         or _another_port(evidence, failure, at, in_question)
         or _more_patience(evidence, failure, at)
     )
@@ -73,9 +78,13 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
 def _more_patience(evidence: Evidence, failure: Failure, at: str) -> Correction | None:
     if held_at_limit(evidence, failure):
         return None
-    return (
+    found = (
         longer_answer(evidence, failure, at) or more_time(evidence, failure, at) or longer_start(evidence, failure, at)
     )
+    if found is None or not may_be_held(evidence, failure):
+        return found
+    unknown = "it has a CPU limit, and what it uses of that is not known: the limit may be why"
+    return msgspec.structs.replace(found, confidence=SUGGESTED, rests_on=(*found.rests_on, unknown))
 
 
 def _opinion(evidence: Evidence, failure: Failure, found: Correction) -> Opinion:
@@ -105,12 +114,29 @@ def _as_before(evidence: Evidence, failure: Failure) -> Correction | None:
     )
     if not old or old == now or not same_program or (old.get("exec") and failure.asks):
         return None
+    if (edit := _put_back(f"{evidence.container_path(failure.name)}/{failure.probe}", now, old)) is None:
+        return None
     return Correction(
-        edit=SetField(path=f"{evidence.container_path(failure.name)}/{failure.probe}", expected=now, value=old),
+        edit=edit,
         reason=f"ask again what the {failure.probe} of {failure.name} asked before",
-        confidence=SEEN_WELL,
+        confidence=SEEN_WELL if edit.value is old else CERTAIN,
         rests_on=(f"{basis(evidence.last_good)}, with the same program and another {failure.probe}",),
     )
+
+
+def _put_back(path: str, now: Any, old: Any) -> SetField | None:
+    """The edit that puts a probe back; where something in it is masked, of the one field that differs and is not.
+
+    What is masked may differ where it looks alike. That is for verification to find out: it is not written.
+    """
+    if not is_masked(now) and not is_masked(old):
+        return SetField(path=path, expected=now, value=old)
+    leaves = leaf_diff(now or {}, old)
+    if len(leaves) != 1 or is_masked((leaves[0].before, leaves[0].after)):
+        return None
+    if any(part.isdecimal() for part in parts_of(leaves[0].pointer)):
+        return None  # a word of a command, or a header: with what stands around it, it is masked or may be
+    return SetField(path=path + leaves[0].pointer, expected=leaves[0].before, value=leaves[0].after)
 
 
 def _another_scheme(evidence: Evidence, failure: Failure, at: str) -> Correction | None:
@@ -157,30 +183,6 @@ def _another_name(evidence: Evidence, failure: Failure, at: str) -> Correction |
         (only,) = ports
         meant, places = only, named_by_two(evidence, failure.container, ports[only])
     return _port(failure, at, meant, places) if meant is not None and places else None
-
-
-def _another_path(failure: Failure, at: str, in_question: frozenset[str]) -> Correction | None:
-    """A path that is not there, where another probe of the same port asks one that is.
-
-    While a startup probe fails no other has been asked anything, and says nothing of its path.
-    """
-    asks = failure.present.get("httpGet")
-    if not asks or not _NO_SUCH_PATH.search(failure.said) or "startupProbe" in in_question:
-        return None
-    paths = set()
-    for probe in _PROBES:
-        other = (failure.container.get(probe) or {}).get("httpGet") or {}
-        if probe not in in_question and other and number_of(failure.container, other.get("port")) == failure.port:
-            paths.add(str(other.get("path") or "/"))
-    if len(paths) != 1:
-        return None
-    meant = paths.pop()
-    return Correction(
-        edit=SetField(path=f"{at}/{failure.probe}/httpGet/path", expected=asks.get("path"), value=meant),
-        reason=f"ask {meant} in place of {asks.get('path')}",
-        confidence=CERTAIN,
-        rests_on=(f"another probe of the same port asks {meant} and does not fail",),
-    )
 
 
 def _another_port(evidence: Evidence, failure: Failure, at: str, in_question: frozenset[str]) -> Correction | None:

@@ -3,10 +3,12 @@
 Rules: pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables: ``configmap "x" not found``, ``couldn't find key k in
 ConfigMap ns/x``), pkg/volume/configmap and pkg/volume/secret (``references non-existent config key``).
 A candidate has all the keys that are asked of it and a name of which the wrong one is a slip of the keyboard, no other
-is as near, and it is not marked as another application's. All names that are wrong in this way are corrected at once:
-the kubelet speaks of the first alone. A reference that came with a change and can have meant nothing here is taken back
-with it. Contents are never made up; of Secrets only the names of keys are looked at, and only where the optional role
-lets them be listed.
+is as near, and it is not another workload's by its label or name; where the wrong name says what the workload itself is
+called and the candidate's does not, a person is asked. All names that are wrong in this way are corrected at once: the
+kubelet speaks of the first alone. A reference that came with a change and can have meant nothing here is taken back
+with it, but not before a pod has waited for a minute: what makes a Secret of a vault's is often that much later than
+what names it, and nothing that is read here says that it is at work. Contents are never made up; of Secrets only the
+names of keys are looked at, and only where the optional role lets them be listed.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from collections.abc import Iterator, Sequence
 from incidents.evidence import Evidence
 from incidents.incident import Round
 from incidents.objects import TEMPLATED, Manifest
+from incidents.pod_health import timestamp
 from incidents.proposals import Diagnosis, Needs, Opinion, RollBack, SetField, Silent
+from incidents.snapshot import is_ready
 from incidents.symptoms import Symptom
-from playbooks.belonging import is_ours
-from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL
+from playbooks.belonging import BESIDE, all_seen, beside, is_ours, own_names, said_twice
+from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL, SUGGESTED
 from playbooks.edits import named, opinion, wanting
 from playbooks.last_good import basis, may_roll_back
 from playbooks.neighbours import nearest
@@ -29,6 +33,10 @@ from playbooks.referring import Reference, references
 FAMILY = "references"
 SYMPTOMS = (Symptom.CONFIG_ERROR, Symptom.MOUNT_FAILING)
 SUBJECTS = (*TEMPLATED, "Job", "Pod")
+
+# What is named may be on its way for as long as nobody is told that it is missing (`incidents.patience`), which counts
+# from a little after the pod was made: ten seconds less, for clocks differ, and after that nobody looks again.
+COMING_SECONDS = 50.0
 
 _MISSING = re.compile(r'(?P<kind>configmap|secret) "(?P<name>[^"]+)" not found', re.IGNORECASE)
 _KEY = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>ConfigMap|Secret) \S+/(?P<name>[a-z0-9.-]+)")
@@ -54,6 +62,8 @@ def consider(evidence: Evidence, rounds: Sequence[Round]) -> Silent | Needs | Op
         if there is not None and _is_there(there, name, key):
             answer = Silent(f"{kind} {name} is there by now, with what was missed of it")
             continue
+        if not key and _like(name, there or ()) is not None and (needs := wanting(evidence, *BESIDE)):
+            return needs
         return _considered(evidence, places, key=key, there=there)
     return answer
 
@@ -72,7 +82,9 @@ def _considered(
     elif there is not None:
         answer = _other_object(evidence, places, cause=cause, there=there)
         why = f"there is no one {kind} that {name} can have meant"
-    return answer or _taken_back(evidence, places, diagnosis) or Silent(why, diagnosis)
+    if answer is not None and answer.proposal.confidence > SUGGESTED:
+        return answer
+    return _taken_back(evidence, places, diagnosis, key=key) or answer or Silent(why, diagnosis)
 
 
 def _is_there(there: Sequence[Manifest], name: str, key: str) -> bool:
@@ -81,8 +93,10 @@ def _is_there(there: Sequence[Manifest], name: str, key: str) -> bool:
     return found is not None and (not key or key in (found.get("data") or {}))
 
 
-def _taken_back(evidence: Evidence, places: Sequence[Reference], diagnosis: Diagnosis) -> Opinion | None:
-    """The last good revision, where it asked for nothing that is missing now."""
+def _taken_back(
+    evidence: Evidence, places: Sequence[Reference], diagnosis: Diagnosis, *, key: str
+) -> Silent | Opinion | None:
+    """The last good revision, where it asked for nothing that is missing now, and that has been missing for a while."""
     good = evidence.last_good
     if good is None or not may_roll_back(evidence):
         return None
@@ -91,6 +105,8 @@ def _taken_back(evidence: Evidence, places: Sequence[Reference], diagnosis: Diag
         before.setdefault((one.kind, one.name), set()).update(one.keys)
     if any((one.kind, one.name) in before and one.keys.keys() <= before[one.kind, one.name] for one in places):
         return None  # it would fail there as well
+    if _may_be_coming(evidence, key or places[0].name):
+        return Silent(f"what is missing of {places[0].kind} {places[0].name} may be on its way", diagnosis)
     return opinion(
         evidence,
         family=FAMILY,
@@ -101,6 +117,16 @@ def _taken_back(evidence: Evidence, places: Sequence[Reference], diagnosis: Diag
         confidence=SEEN_WELL,
         action=RollBack(replica_set=good.name, digest=good.digest),
     )
+
+
+def _may_be_coming(evidence: Evidence, name: str) -> bool:
+    """Whether no pod that waits for what is named has waited for so long that it would be there."""
+    waiting = {found.pod for found in evidence.health.findings if name in found.detail}
+    waiting |= {line.about.removeprefix("Pod/") for line in evidence.events if name in line.message}
+    pods = (pod for pod in evidence.snapshot.current_pods if pod["metadata"]["name"] in waiting and not is_ready(pod))
+    made = [timestamp(pod["metadata"].get("creationTimestamp")) for pod in pods]
+    longest = max(((evidence.taken_at - one).total_seconds() for one in made if one is not None), default=0.0)
+    return longest * evidence.speed < COMING_SECONDS
 
 
 def _wrong(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
@@ -133,6 +159,7 @@ def _other_object(
         return None
     corrected = {wrong: (places, meant), **_others_too(evidence, kind, wrong, there)}
     said = [f"{right} is the one {kind} here with a name like {name}" for name, (_, right) in corrected.items()]
+    doubts = [doubt for name, (_, right) in corrected.items() if (doubt := _doubt(evidence, name, right))]
     wanted = sorted(_keys(places))
     has_all = (f"{meant} has {', '.join(wanted)}",) if wanted else ()
     return opinion(
@@ -144,21 +171,32 @@ def _other_object(
         ),
         family=FAMILY,
         cause=cause,
-        rests_on=(*_said(evidence, wrong), *said, *has_all),
+        rests_on=(*_said(evidence, wrong), *said, *has_all, *doubts),
         ends=_symptom(evidence),
         reason="; ".join(f"use {kind} {right} in place of {name}" for name, (_, right) in corrected.items()),
-        confidence=ONLY_ONE_FITS,
+        confidence=SUGGESTED if doubts else ONLY_ONE_FITS,
     )
+
+
+def _doubt(evidence: Evidence, wrong: str, right: str) -> str:
+    """Why the wrong name may be no slip at all, and what it names only missing; empty where nothing says so."""
+    if own := said_twice(wrong, right, own_names(evidence)):
+        return f"{wrong} says {own}, as the workload does, and {right} does not: it may be another's"
+    return "" if all_seen(evidence) else "not all workloads beside it could be read, of which it may be one's"
 
 
 def _meant(evidence: Evidence, places: Sequence[Reference], there: Sequence[Manifest]) -> str | None:
     """The one object with a name like the wrong one, if it has every key that is asked of it and is no other's."""
     wanted = _keys(places)
-    name = nearest(places[0].name, (item["metadata"]["name"] for item in there))
+    name = _like(places[0].name, there)
     meant = named(there, name) if name is not None else None
-    if meant is None or not wanted <= (meant.get("data") or {}).keys() or is_ours(evidence, meant) is False:
+    if meant is None or not wanted <= (meant.get("data") or {}).keys():
         return None
-    return name
+    return None if is_ours(evidence, meant, beside(evidence)) is False else name
+
+
+def _like(wrong: str, there: Sequence[Manifest]) -> str | None:
+    return nearest(wrong, (item["metadata"]["name"] for item in there))
 
 
 def _keys(places: Sequence[Reference]) -> set[str]:

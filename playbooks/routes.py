@@ -2,13 +2,14 @@
 
 Rules: networking.k8s.io/v1 (a backend is a Service of the Ingress's own namespace, by name and port), and that no event
 is emitted for one that is not there. A Service is meant if the name is a slip of its own, and it has every port that
-the Ingress asks of it. What an Ingress opens is open to the world: a name that it says twice is no slip, and what is
-not clear is told. Of several things that are wrong all are corrected or none: it is well only with all of them. Which
-certificate is meant is decided in ``certificates``.
+the Ingress asks of it. What an Ingress opens is open to the world: a name that it says twice, in its own name, a label,
+a host or a path, is no slip, and what is not clear is told. Of several things that are wrong all are corrected or none:
+it is well only with all of them. Which certificate is meant is decided in ``certificates``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ from incidents.evidence import Evidence
 from incidents.objects import INGRESS_CLASS, SERVICE, Manifest
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
+from playbooks.belonging import said_twice
 from playbooks.certificates import is_missed, other_certificate
 from playbooks.confidence import CERTAIN
 from playbooks.edits import named, opinion, wanting
@@ -77,11 +79,12 @@ def _other_service(
 ) -> Silent | Opinion:
     wrong = lost[0].service
     there = [item for item in services if _may_be_meant(item, lost)]
-    said_twice = wrong in _own_names(evidence)
-    meant = nearest(wrong, (item["metadata"]["name"] for item in services)) if not said_twice else None
+    meant = nearest(wrong, (item["metadata"]["name"] for item in services))
     fixed = any(not use.path for use in lost)
     if len({use.service for use in lost}) > 1 or fixed or meant is None or named(there, meant) is None:
         return Silent("there is no one Service that can have been meant", told)
+    if word := said_twice(wrong, meant, _own_names(evidence) | _addresses(evidence.snapshot.workload)):
+        return Silent(f"it says {word} twice, which is no slip of {meant}", told)
     return opinion(
         evidence,
         *(SetField(path=use.path, expected=wrong, value=meant) for use in lost),
@@ -138,3 +141,12 @@ def _own_names(evidence: Evidence) -> set[str]:
     """What the Ingress is called, by its name and by its labels."""
     labels = evidence.snapshot.workload.get("metadata", {}).get("labels") or {}
     return {evidence.subject.name, *(str(value) for value in labels.values())}
+
+
+def _addresses(ingress: Manifest) -> set[str]:
+    """The words of the hosts and paths that it serves: what is to be reached by them spells what they lead to."""
+    rules = (ingress.get("spec") or {}).get("rules") or ()
+    hosts = [str(rule.get("host") or "") for rule in rules]
+    paths = [str(one.get("path") or "") for rule in rules for one in (rule.get("http") or {}).get("paths") or ()]
+    words = {word for text in (*hosts, *paths) for word in re.findall(r"[A-Za-z0-9-]+", text)}
+    return words | {part for word in words for part in word.split("-")}

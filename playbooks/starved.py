@@ -1,11 +1,11 @@
 """Probes that get no answer in time because the container is held at its CPU limit: the limit is raised a bounded step.
 
 A timeout says only that the answer came late. That the limit is why is said by the metrics of its pods: in each that
-fails, the very container computes all that it may (CFS quota; the kernel throttles it, and tells nobody). How much more
-it would compute is not said, so that the limit it had while it was well comes first, and else up to three rounds of
-doubling, within LimitRange, quota and the largest node. Requests stay, so that of Guaranteed pods it is told. Where
-usage is not known, or below the limit, the program is slow for a reason of its own, and that is for the family of
-probes. Asked by the family of memory.
+fails and is measured, the very container computes all that it may (CFS quota; the kernel throttles it, and tells
+nobody). How much more it would compute is not said, so that the limit it had while it was well comes first, and else up
+to three rounds of doubling, within LimitRange, quota and the largest node. Requests stay, so that of Guaranteed pods it
+is told. Where usage is below the limit, the program is slow for a reason of its own, and that is for the family of
+probes; where it is not known, nobody knows which of the two it is, and that family asks. Asked by the family of memory.
 
 Rules: pkg/kubelet/prober, pkg/kubelet/cm (``cpu.max`` from ``limits.cpu``), metrics.k8s.io/v1beta1 ``PodMetrics`` (the
 average of the last window: a container that has just been restarted is not there yet).
@@ -58,14 +58,27 @@ def starved(evidence: Evidence, rounds: Sequence[Round], family: str) -> Silent 
 
 
 def held_at_limit(evidence: Evidence, failure: Failure) -> tuple[str, ...]:
-    """How much each pod that fails uses of the CPU limit, in words; empty unless all of them are known to use it up."""
-    limit, used = _millis(_cpu(failure, "limits")), dict(_used(evidence, failure.name))
-    pods = list(_failing(evidence, failure))
-    if limit is None or not pods or not _gets_no_answer(evidence, failure):
+    """How much each pod that fails and is measured uses of the CPU limit, in words; empty unless all use it up."""
+    limit, used = _millis(_cpu(failure, "limits")), _measured(evidence, failure)
+    if limit is None or not _gets_no_answer(evidence, failure):
         return ()
-    if any(used.get(pod, 0) * 100 < HELD_PERCENT * limit for pod in pods):
+    if any(amount * 100 < HELD_PERCENT * limit for amount in used.values()):
         return ()
-    return tuple(f"pod {pod} uses {format_millis(used[pod])} of {format_millis(limit)} CPU (metrics)" for pod in pods)
+    return tuple(
+        f"pod {pod} uses {format_millis(amount)} of {format_millis(limit)} CPU (metrics)"
+        for pod, amount in used.items()
+    )
+
+
+def may_be_held(evidence: Evidence, failure: Failure) -> bool:
+    """Whether it has a CPU limit, and nobody has measured a pod that fails: what is missing is no zero."""
+    return _millis(_cpu(failure, "limits")) is not None and not _measured(evidence, failure)
+
+
+def _measured(evidence: Evidence, failure: Failure) -> dict[str, int]:
+    """What the container uses in the pods in which it fails, as far as that is known."""
+    used = dict(_used(evidence, failure.name))
+    return {pod: used[pod] for pod in _failing(evidence, failure) if pod in used}
 
 
 def _gets_no_answer(evidence: Evidence, failure: Failure) -> bool:
@@ -124,7 +137,10 @@ def _used(evidence: Evidence, container: str) -> Iterator[tuple[str, int]]:
     for line in evidence.answers.get(_usage(evidence).key, ()):
         match line.split(" "):
             case [pod, name, amount, *_] if name == container and amount.startswith("cpu="):
-                yield pod, _millis(amount.removeprefix("cpu=")) or 0
+                try:
+                    yield pod, parse_millis(amount.removeprefix("cpu="))
+                except UnreadableQuantity:
+                    continue
 
 
 def _failing(evidence: Evidence, failure: Failure) -> Iterator[str]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from evidence.redaction import MASK, mask_manifest
+from evidence.redaction import mask_manifest
 from incidents.changes import Change, LeafChange
+from incidents.masking import MASK
 from incidents.objects import Manifest
 from incidents.pointers import ABSENT, parts_of, value_at
 

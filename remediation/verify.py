@@ -3,14 +3,15 @@
 *Well*: rolled out, every replica ready, no restart and no finding for a settle time. *Better*: the promised
 symptom is gone, or more replicas are ready than before the incident's first change, but something still fails.
 *No better*: neither. *Cannot tell*: the cluster could not be read, or somebody else has changed the spec.
-Only pods of the present spec count: those of the broken one linger while a rollout replaces them. What fills its disk
+Only pods of the present spec count: those of the broken one linger while a rollout replaces them, and a rollout that
+goes on without a failure is given its time: a hundred pods take longer than one. What fills its disk
 is well until that is full: more room is believed only when it has lasted twice as long as the pods before it did, and
 that of a claim only when its volume has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,11 +20,19 @@ import structlog
 from evidence.redaction import mask_text
 from evidence.sight import Looking, Sight
 from incidents.changes import Change
-from incidents.health import Health, State, assess, pod_findings, restarts, steady
+from incidents.health import (
+    PROGRESS_DEADLINE_SECONDS,
+    Health,
+    State,
+    assess,
+    pod_findings,
+    restarts,
+    steady,
+)
 from incidents.incident import Result, Verification
 from incidents.object_health import RESIZE_SECONDS
-from incidents.objects import NODE, Manifest, ObjectRef
-from incidents.ordering import of_present_revision
+from incidents.objects import CRON_JOB, JOB, NODE, Manifest, ObjectRef
+from incidents.ordering import all_updated, of_present_revision
 from incidents.own_limits import lived_seconds, was_evicted
 from incidents.pod_health import Finding, container_statuses, left_behind_findings, timestamp
 from incidents.proposals import Drain
@@ -43,6 +52,9 @@ _CRASHES = (Symptom.CRASH_LOOP, Symptom.OOM_KILLED)
 _COUNTED = (*_CRASHES, Symptom.EVICTED)
 _AS_LONG_AGAIN = 2  # a pod that fills its disk evenly lives twice as long with twice the room
 _CORDONED = "nothing new is placed on the node; what ails it is for people to mend"
+LONGEST_ROLLOUT = LONGEST_CLAIM - timedelta(
+    minutes=5
+)  # one that goes on without a failure is given no longer than this
 UNREADABLE_SECONDS = 30.0  # how long it may be impossible to look before verification says that it cannot tell
 
 log = structlog.get_logger(__name__)
@@ -154,11 +166,16 @@ class Verifier:
             return _verdict(Result.CANNOT_TELL, said, health.ready) if now >= change.deadline else None
         if health.state is State.WELL and settled:
             return _verdict(Result.WELL, f"{health.ready} of {health.desired} ready, no restart since", health.ready)
-        last_look = max(change.deadline, quiet.began) + timedelta(seconds=2 * settle / self._clock.speed)
+        longest = min(change.sent_at or change.prepared_at, quiet.began) + LONGEST_ROLLOUT / self._clock.speed
+        if change.deadline <= now < longest and _goes_on(change, snapshot, health, now, self._clock.speed):
+            quiet.went_on = now
+        deadline = max(change.deadline, quiet.went_on or quiet.began)
+        last_look = deadline + timedelta(seconds=2 * settle / self._clock.speed)
         if health.state is State.WELL and now < last_look:
             return None
         lasting = lasted >= max(self._settle_seconds, PATIENCE_SECONDS)
-        if now >= change.deadline or (lasting and _fails_otherwise(snapshot, now, self._clock.speed, since)):
+        fails = lasting and _fails_otherwise(change, snapshot, now, self._clock.speed, since)
+        if fails or (now >= change.deadline and now != quiet.went_on):
             return _at_the_end(change, snapshot, health, now, self._clock.speed)
         return None
 
@@ -168,6 +185,7 @@ class _Quiet:
 
     def __init__(self, began: datetime) -> None:
         self.began = began
+        self.went_on: datetime | None = None  # the last moment at which a rollout was seen to go on after its deadline
         self._since: datetime | None = None
         self._seen: object = None
 
@@ -200,25 +218,51 @@ def promised_symptom_is_back(
 
     ``since``: crashes before that do not count.
     """
-    found = [finding for finding, over in _findings(snapshot, now, speed, since) if not over]
+    found = [finding for finding, over in _findings(change, snapshot, now, speed, since) if not over]
     return any(
         finding.symptom is change.proposal.ends for finding in (*found, *left_behind_findings(snapshot, now, speed))
     )
 
 
-def _fails_otherwise(snapshot: Snapshot, now: datetime, speed: float, since: datetime | None) -> bool:
+def _fails_otherwise(change: Change, snapshot: Snapshot, now: datetime, speed: float, since: datetime | None) -> bool:
     """Whether something fails, and nothing waits out a back-off from before the change: what that does is not known."""
-    found = list(_findings(snapshot, now, speed, since))
+    found = list(_findings(change, snapshot, now, speed, since))
     return bool(found) and not any(over for _, over in found)
 
 
 def _findings(
-    snapshot: Snapshot, now: datetime, speed: float, since: datetime | None
+    change: Change, snapshot: Snapshot, now: datetime, speed: float, since: datetime | None
 ) -> Iterator[tuple[Finding, bool]]:
     """What is wrong with pods of the present spec, and whether it was over before that moment (`_is_over`)."""
-    for pod in of_present_revision(snapshot):
+    for pod in _judged(change, snapshot):
         for finding in pod_findings(pod, now, speed):
             yield finding, _is_over(pod, finding, since)
+
+
+def _judged(change: Change, snapshot: Snapshot) -> Sequence[Manifest]:
+    """The pods that say something of a change; of a CronJob those of the Jobs that it has made since."""
+    pods = of_present_revision(snapshot)
+    if snapshot.workload.get("kind") != CRON_JOB.kind:
+        return pods
+    return [pod for pod in pods if _is_newer(pod, change)]
+
+
+def _is_newer(manifest: Manifest, change: Change) -> bool:
+    created = timestamp(manifest["metadata"].get("creationTimestamp"))  # in whole seconds
+    return created is not None and created >= (change.sent_at or change.prepared_at).replace(microsecond=0)
+
+
+def _goes_on(change: Change, snapshot: Snapshot, health: Health, now: datetime, speed: float) -> bool:
+    """Whether the rollout of a change still replaces pods, the last of them lately, and none of the new ones fails."""
+    pods = _judged(change, snapshot)
+    if snapshot.workload["metadata"]["uid"] != change.object.uid:
+        return False
+    if list(_findings(change, snapshot, now, speed, None)):
+        return False
+    if all_updated(snapshot.workload) and health.state is not State.STARTING:
+        return False
+    made = [moment for pod in pods if (moment := timestamp(pod["metadata"].get("creationTimestamp"))) is not None]
+    return bool(made) and now < max(made) + timedelta(seconds=PROGRESS_DEADLINE_SECONDS / speed)
 
 
 def _counts_from(change: Change, snapshot: Snapshot, speed: float) -> datetime | None:
@@ -262,6 +306,12 @@ def _at_the_end(change: Change, snapshot: Snapshot, health: Health, now: datetim
     more = gained(change, snapshot, now, speed)
     if more > 0:
         return _verdict(Result.BETTER, f"{more} more ready than before, but {_first(health)}", health.ready)
+    if _goes_on(change, snapshot, health, now, speed):
+        return _verdict(Result.CANNOT_TELL, f"still on its way, and nothing new fails: {_first(health)}", health.ready)
+    if snapshot.workload.get("kind") == CRON_JOB.kind and not any(
+        _is_newer(job, change) for job in snapshot.related if job.get("kind") == JOB.kind
+    ):
+        return _verdict(Result.CANNOT_TELL, "no Job of it has been made since", health.ready)
     rolled_out = bool(of_present_revision(snapshot))
     still_there = promised_symptom_is_back(change, snapshot, now, speed) or any(
         finding.symptom is change.proposal.ends and not finding.pod for finding in health.findings

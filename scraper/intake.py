@@ -29,7 +29,7 @@ from incidents.signals import MalformedEvent, Signal, signal_from_event
 from incidents.subjects import Subject
 from scraper.placing import Placing
 from tools.clock import Clock
-from tools.cluster.errors import ClusterError
+from tools.cluster.errors import ODD_OBJECT, ClusterError
 from tools.cluster.owners import Owners
 from tools.cluster.reader import Reader
 from tools.store import Store, StoreError
@@ -176,6 +176,9 @@ class Intake:
         except (ClusterError, StoreError) as error:
             log.warning("event.unplaced", about=str(signal.about), error=str(error))
             return True  # not counted: the series goes on while the trouble lasts
+        except ODD_OBJECT as error:
+            log.warning("event.odd", about=str(signal.about), error=f"{type(error).__name__}: {error}")
+            passed = self._saw(subject, over=False)  # nobody here can say: whoever works on it tells a person
         if passed:
             self._count(signal)
         return passed
@@ -232,6 +235,9 @@ class Intake:
             over = snapshot is None or assess(snapshot, now, self._parts.clock.speed).state is State.WELL
         else:
             over = False
+        return self._saw(subject, over=over)
+
+    def _saw(self, subject: Subject, *, over: bool) -> bool:
         if len(self._looked) >= REMEMBERED:
             self._looked.clear()
         self._looked[subject.key] = (self._monotonic(), over)

@@ -38,6 +38,7 @@ from incidents.objects import (
     controller_of,
     reference,
 )
+from incidents.ordering import all_updated
 from incidents.pod_health import timestamp
 from incidents.snapshot import Snapshot
 from incidents.subjects import owns
@@ -80,7 +81,7 @@ class Look:
         self._services: set[tuple[str, str]] = set()
         self._close_looks = 0
         self.picture = Picture(self._now, parts.clock.speed)
-        self.deployments: set[str] = set()
+        self.revised: set[str] = set()  # uids of what has revisions that may be recorded as well
         self.postponed = False
         self.unread: set[str] = set()
         self.odd: set[tuple[str, str]] = set()  # kind, and why one of them could not be judged
@@ -189,10 +190,16 @@ class Look:
             *self.picture.pods_in_trouble(workload),
             *(p for job in jobs for p in self.picture.pods_in_trouble(job)),
         ]
-        await self._raising.judge(Snapshot(workload=workload, pods=tuple(pods), related=tuple(jobs), read_at=self._now))
+        snapshot = Snapshot(workload=workload, pods=tuple(pods), related=tuple(jobs), read_at=self._now)
+        state = await self._raising.judge(snapshot)
+        if workload["kind"] in _SERVED:
+            self.revised.add(metadata["uid"])
+            # With OnDelete, a partition or no node to run on a set is well whatever its present template does.
+            if state is State.WELL and not pods and snapshot.desired and all_updated(workload):
+                await self._raising.record_good(workload, raw)
 
     async def _deployment(self, deployment: Object, template: bytes) -> None:
-        self.deployments.add(deployment["metadata"]["uid"])
+        self.revised.add(deployment["metadata"]["uid"])
         pods = self.picture.pods_in_trouble(deployment)
         snapshot = Snapshot(workload=deployment, read_at=self._now)
         state = assess(snapshot, self._now, self._parts.clock.speed).state

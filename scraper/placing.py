@@ -16,7 +16,7 @@ from incidents.objects import ObjectRef
 from incidents.policy import Policy
 from incidents.signals import Signal
 from incidents.subjects import Subject
-from tools.cluster.errors import ClusterError
+from tools.cluster.errors import ODD_OBJECT, ClusterError
 from tools.cluster.owners import Owners
 
 AT_ONCE = 8  # walks up to an owner, each one request at a time
@@ -61,13 +61,13 @@ class Placing:
     async def _learn(self, abouts: Iterable[ObjectRef]) -> None:
         try:
             await self._owners.learn(abouts)
-        except ClusterError as error:
+        except (ClusterError, *ODD_OBJECT) as error:
             log.debug("owners.unlisted", error=str(error))  # each is then asked about by itself
 
     async def _placed(self, signal: Signal, walking: asyncio.Semaphore) -> Subject | None:
         async with walking:
             try:
                 return await self.place(signal)
-            except ClusterError as error:
-                log.warning("event.unplaced", about=str(signal.about), error=str(error))
+            except (ClusterError, *ODD_OBJECT) as error:
+                log.warning("event.unplaced", about=str(signal.about), error=f"{type(error).__name__}: {error}")
                 return None

@@ -30,7 +30,7 @@ from tools.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 Object = dict[str, Any]
-SeenWell = dict[str, tuple[int, str]]  # Deployments by uid: generation, digest of the template
+SeenWell = dict[str, tuple[int, str]]  # workloads with revisions by uid: generation, digest of the template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +58,14 @@ class Raising:
         self.troubled: dict[str, int] = {}  # subjects with an incident, seen in trouble: their generation
         self.raised = 0
 
-    async def judge(self, snapshot: Snapshot) -> None:
-        """Raise a signal if the subject fails."""
+    async def judge(self, snapshot: Snapshot) -> State:
+        """Raise a signal if the subject fails; how it is."""
         health = assess(snapshot, self._now, self._parts.clock.speed)
         if self.has_incident(snapshot.workload):
             self.saw(snapshot.workload, in_trouble=health.state is not State.WELL)
         elif health.state is State.FAILING:
             await self._raise(snapshot.workload, health.findings)
+        return health.state
 
     def has_incident(self, manifest: Object) -> bool:
         """Whether an object is the subject of an incident that is not closed."""
@@ -104,14 +105,14 @@ class Raising:
         self.with_incident.add(subject.key)
         self.raised += 1
 
-    async def record_good(self, deployment: Object, template: bytes) -> None:
-        """Remember the revision of a Deployment that was seen well; only a new one is written."""
-        metadata = deployment["metadata"]
+    async def record_good(self, workload: Object, template: bytes) -> None:
+        """Remember the revision of a workload that was seen well; only a new one is written."""
+        metadata = workload["metadata"]
         uid, generation = metadata["uid"], int(metadata.get("generation", 0))
         known, recorded = self._seen_well.get(uid, (-1, ""))
         if known == generation:
             return
         digest = template_digest(orjson.loads(template))
         if digest != recorded:
-            await self._parts.store.record_good(subject_at(reference(deployment), cluster=self._parts.cluster), digest)
+            await self._parts.store.record_good(subject_at(reference(workload), cluster=self._parts.cluster), digest)
         self._seen_well[uid] = (generation, digest)

@@ -64,7 +64,7 @@ class Sweep:
             log.warning("object.unread", kind=kind, error=because)
         self._odd = frozenset(look.odd)
         if look.whole and not look.unread:
-            self._seen_well = {uid: kept for uid, kept in self._seen_well.items() if uid in look.deployments}
+            self._seen_well = {uid: kept for uid, kept in self._seen_well.items() if uid in look.revised}
         if look.whole and not look.postponed:
             self._looked_at.clear()
         telemetry = self._parts.telemetry

@@ -23,6 +23,7 @@ from tools.store import Store, StoreError
 RECHECK_SECONDS = 10.0  # of a subject that is starting or was just well
 RETRY_SECONDS = 5.0  # when the API server is away or another run has the subject
 ODD_SECONDS = 15.0  # when it has a shape that nobody foresaw
+ODD_LOOKS = 3  # in a row, after which a person is told: it may be only half written
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,7 @@ class Workers:
         self._runner = runner
         self._clock = clock
         self._longest_deferral = policy.windows.at(clock.speed).longest_deferral
+        self._odd: dict[IncidentId, int] = {}  # looks in a row at what has a shape that nobody foresaw
         self.turned_away = False  # whether the queue was full for something, which is found in the store again
 
     def queue_up(self, incident: Incident, *, delay_seconds: float = 0.0) -> None:
@@ -75,20 +77,44 @@ class Workers:
             log.warning("incident.unread", incident=key, because=str(error))
             self._queue.add(key, delay_seconds=RETRY_SECONDS)
             return
-        if incident is None or incident.status is not Status.OPEN or self._parked(incident):
+        if incident is None or incident.status is not Status.OPEN:
+            self._odd.pop(IncidentId(key), None)
             return
+        if self._parked(incident):
+            return
+        try:
+            await self._looked(incident)
+        except (ClusterError, InFlight, TryLater, StoreError) as error:
+            log.warning("incident.postponed", incident=incident.id, because=str(error))
+            self.queue_up(incident, delay_seconds=RETRY_SECONDS)
+
+    async def _looked(self, incident: Incident) -> None:
         try:
             advice = await self._grace.advise(incident)
             if advice is Advice.WAIT:
                 self.queue_up(incident, delay_seconds=RECHECK_SECONDS)
             elif advice is Advice.WORK:
                 await self._after(await self._runner.run(incident))
+            self._odd.pop(incident.id, None)
         except ODD_OBJECT as error:
-            log.exception("incident.odd", incident=incident.id, because=f"{type(error).__name__}: {error}")
+            await self._is_odd(incident, error)
+
+    async def _is_odd(self, incident: Incident, error: Exception) -> None:
+        """Look again, a few times: then nobody but a person can, and has to be told."""
+        looks = self._odd[incident.id] = self._odd.get(incident.id, 0) + 1
+        because = f"{type(error).__name__}: {error}"[:500]
+        if looks < ODD_LOOKS:
+            log.warning("incident.odd", incident=incident.id, because=because)
             self.queue_up(incident, delay_seconds=ODD_SECONDS)
-        except (ClusterError, InFlight, TryLater, StoreError) as error:
-            log.warning("incident.postponed", incident=incident.id, because=str(error))
-            self.queue_up(incident, delay_seconds=RETRY_SECONDS)
+            return
+        log.exception("incident.odd", incident=incident.id, because=because)
+        try:
+            await self._runner.give_up(incident, error)
+        except ODD_OBJECT:
+            log.exception("incident.untold", incident=incident.id)
+            self.queue_up(incident, delay_seconds=ODD_SECONDS)
+            return
+        del self._odd[incident.id]
 
     async def _after(self, incident: Incident) -> None:
         """What is waited for may be another's trouble: it is put under that before anybody is told of it."""

@@ -36,18 +36,21 @@ class Vitals:
 
 @asynccontextmanager
 async def serving(address: str, vitals: Vitals) -> AsyncIterator[str]:
-    """Serve at ``HOST:PORT`` while the block runs; yields the address that was bound. Raises CannotListen."""
+    """Serve at ``HOST:PORT`` while the block runs; yields the address that was bound. Raises CannotListen.
+
+    ``:PORT`` is every interface, IPv4 and IPv6: a kubelet asks at the pod's own address, never at loopback.
+    """
     host, _, port = address.rpartition(":")
     runner = web.AppRunner(_application(vitals), access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host.strip("[]") or "127.0.0.1", int(port))
+        site = web.TCPSite(runner, host.strip("[]") or None, int(port))
         try:
             await site.start()
         except OSError as error:
             raise CannotListen(f"cannot listen at {address}: {error.strerror}; choose another --listen") from error
-        bound = runner.addresses[0]
-        yield f"{bound[0]}:{bound[1]}"
+        bound, number = runner.addresses[0][:2]
+        yield f"[{bound}]:{number}" if ":" in bound else f"{bound}:{number}"
     finally:
         await runner.cleanup()
 

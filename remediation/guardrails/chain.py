@@ -24,6 +24,7 @@ REQUEST: tuple[Guardrail, ...] = (
     request.namespace,
     request.confidence,
     request.model_proposal,
+    request.masked,
     request.manager,
     request.terminating,
     request.paused,

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION
 from incidents.health import timestamp
+from incidents.masking import is_masked
 from incidents.policy import Answer, Mode, Ruling
 from incidents.signals import clean
 from remediation.guardrails.view import View
@@ -44,6 +45,13 @@ def model_proposal(view: View) -> Iterator[Ruling]:
     """What a model has proposed is for a person to decide, unless the policy says otherwise."""
     if view.proposal.by_model and not view.policy.model_auto:
         yield Ruling("model-proposal", Answer.NEEDS_APPROVAL, "a model proposed it: a person decides")
+
+
+def masked(view: View) -> Iterator[Ruling]:
+    """What the evidence masks was never read, and the mask itself is nothing to write."""
+    for edit in view.proposal.edits:
+        if is_masked(edit.value):
+            yield Ruling("masked", Answer.REFUSE, f"{clean(edit.path, 200)} would be set to what is masked here")
 
 
 def manager(view: View) -> Iterator[Ruling]:

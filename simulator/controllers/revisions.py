@@ -28,6 +28,7 @@ _NOT_COPIED = {
 }
 _SAFE_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _LONGEST_HISTORY = 2000
+_MOST_DIGITS = 19  # of an int64, which is all that the real controller reads
 
 
 def annotations_of(obj: Object) -> dict[str, str]:
@@ -38,7 +39,7 @@ def annotations_of(obj: Object) -> dict[str, str]:
 def revision_of(obj: Object) -> int:
     """The revision annotation as a number; 0 when there is none that can be read."""
     text = annotations_of(obj).get(REVISION, "")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
 
 
 def template_hash(template: Mapping[str, Any], collision_count: int = 0) -> str:

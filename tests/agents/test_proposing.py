@@ -16,9 +16,9 @@ from agents.proposing import (
     proposal_of,
     still_fits,
 )
-from evidence.redaction import MASK
 from incidents.evidence import Evidence
 from incidents.incident import Result, Round, Verification
+from incidents.masking import MASK
 from incidents.proposals import Review, RollBack, SetField
 from tests.agents.brains import fix, setting
 from tests.builders import IMAGE_PATH, container, deployment, evidence, not_there, pod, replica_set, snapshot, template

@@ -12,6 +12,7 @@ from app.settings import SettingsError, load_settings
 from cli.doctor import examine
 from incidents.policy import Mode
 from tests.world import USER, World
+from tools.cluster.errors import Misconfigured
 
 SECRETS = {
     "OPENAI_API_KEY": "sk-hidden-openai",
@@ -37,7 +38,12 @@ pytestmark = pytest.mark.usefixtures("clean_environment")
         ("MODEL_METHOD", "telepathy"),
         ("NAMESPACES", "shop"),
         ("EXCLUDED_NAMESPACES", "{"),
+        ("NAMESPACES", '["Shop Front"]'),
+        ("EXCLUDED_NAMESPACES", '["kube_system"]'),
+        ("LEASE_NAMESPACE", "shop/front"),
         ("REGISTRIES", "docker.io"),
+        ("MODEL_PRICES", "0.25"),
+        ("LISTEN", ":99999"),
         ("RETENTION_DAYS", "0.5"),  # shorter than a changed field is remembered
     ],
 )
@@ -50,6 +56,34 @@ def test_each_bad_value_names_its_setting_in_one_line(
     text = str(raised.value)
     assert variable.lower() in text.lower()
     assert "\n" not in text
+
+
+def test_a_variable_that_does_not_hold_json_is_told_by_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8S_AUTO_FIXER_NAMESPACES", "shop")
+    with pytest.raises(SettingsError, match=r"K8S_AUTO_FIXER_NAMESPACES: is not JSON; .*NAMESPACES='\[\"shop\"\]'"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("NAMESPACE", "K8S_AUTO_FIXER_NAMESPACES"), ("MODDE", "K8S_AUTO_FIXER_MODE")]
+)
+def test_a_mistyped_variable_is_refused_with_the_name_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    monkeypatch.setenv(f"K8S_AUTO_FIXER_{written}", "shop")
+    with pytest.raises(SettingsError, match=f"K8S_AUTO_FIXER_{written}: .* do you mean {meant}"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PORT", "SERVICE_HOST", "SERVICE_PORT_HEALTH", "PORT_8080_TCP_ADDR", "METRICS_SERVICE_HOST", "CONTROL_PLANE"],
+)
+def test_what_kubernetes_says_of_services_in_a_pods_environment_is_no_setting_and_no_mistake(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"K8S_AUTO_FIXER_{name}", "tcp://10.0.0.1:8080")
+    assert load_settings().mode is Mode.SUGGEST
 
 
 async def test_bad_addresses_and_keys_of_services_are_named_too() -> None:
@@ -110,6 +144,25 @@ def test_secrets_are_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SettingsError) as raised:
         load_settings()
     assert "hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", ["store under a file", "prompts", "registries", "messages"])
+async def test_doctor_is_content_with_nothing_that_run_refuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    (tmp_path / "file").touch()
+    given: dict[str, dict[str, object]] = {
+        "store under a file": {"store": tmp_path / "file" / "store.sqlite"},
+        "prompts": {"prompts": tmp_path / "nope"},
+        "registries": {"registries": ("docker.io/library",)},
+        "messages": {"slack_webhook_url": "http://example.com/hidden"},
+    }
+    away = {"kubeconfig": tmp_path / "none", "store": tmp_path / "store.sqlite"}
+    with pytest.raises(Misconfigured):  # what is here is looked at before
+        await examine(load_settings(**{**away, **given[wrong]}))
+    refused = [line for line in capsys.readouterr().out.splitlines() if line.startswith("no ")]
+    assert len(refused) == 1
+    assert wrong.split()[0] in refused[0]
 
 
 async def test_doctor_shows_no_secret(

@@ -31,13 +31,18 @@ def test_the_environment_may_name_it(file: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("mood: fine", "no setting 'mood'"),
+        ("mood: fine", "no setting 'mood'; do you mean mode"),
         ("config: other.yaml", "no setting 'config'"),
-        ("mode: reckless", "mode .--mode"),
+        ("mode: sugest", "settings.yaml: mode: .*'suggest'.*; write for example `mode: suggest`"),
         ("[1, 2]", "mapping of settings"),
         ("a: [", "is not YAML"),
         ("openai_api_key: sk-hidden", "is a secret"),
-        ("listen: nowhere", "listen .--listen"),
+        ("listen: nowhere", 'listen: is no HOST:PORT .*`listen: "127.0.0.1:8080"`'),
+        ("listen: 8080", 'listen: is no HOST:PORT .*`listen: "127.0.0.1:8080"`'),
+        ("listen: ':99999'", "listen: is no HOST:PORT with a port of at most 65535"),
+        ("namespaces: shop", r'settings.yaml: namespaces: .*`namespaces: \["shop"\]`'),
+        ("model_prices: {gpt: [1]}", r"model_prices at model_prices.gpt.1: .*`model_prices: \{.*\[0.25, 2.0\]\}`"),
+        ("workers: many", "settings.yaml: workers: .*`workers: 16`"),
     ],
 )
 def test_a_mistake_in_it_is_one_line_that_names_it_and_shows_no_value(tmp_path: Path, content: str, said: str) -> None:

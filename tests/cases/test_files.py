@@ -77,11 +77,13 @@ def test_a_wrong_field_is_named(recordings: Recordings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "no JSON", "[" * 100_000, '{"format": 1}', "null"],
-    ids=["empty", "words", "deep", "wrong-type", "null"],
+    ["", "no JSON", "[" * 100_000, '{"format": 1}', "null", '{"format": "another-program/2"}'],
+    ids=["empty", "words", "deep", "wrong-type", "null", "of-another-program"],
 )
-def test_what_is_no_case_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
-    refused(tmp_path, content)
+def test_what_is_no_case_is_refused_in_one_line_without_names_of_the_code(tmp_path: Path, content: str) -> None:
+    said = refused(tmp_path, content)
+    assert "is not a case file; name one that `case export` wrote" in said or content.startswith("[[")
+    assert "_Head" not in said
 
 
 def test_a_case_without_runs_says_why_there_is_nothing_to_replay(recordings: Recordings, tmp_path: Path) -> None:
@@ -94,6 +96,11 @@ def test_a_file_that_is_too_large_is_not_read(
 ) -> None:
     monkeypatch.setattr(case_file, "CASE_BYTES", 1 << 20)
     assert "is larger than 1 MiB" in refused(tmp_path, broken(recordings, padding="x" * (1 << 20)))
+
+
+def test_a_case_file_that_is_cut_off_is_said_so(recordings: Recordings, tmp_path: Path) -> None:
+    whole = broken(recordings)
+    assert "it is cut off" in refused(tmp_path, whole[: len(whole) // 2])
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -3,10 +3,17 @@
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from cli.failures import Exit
+from cli.main import app
 from tests.cli.program import environment, run
+from tools.clock import Clock
+from tools.store.sqlite import open_store
 
 COMMANDS = ["demo", "run", "fix", "incidents", "graph", "doctor", "approvals", "approve", "reject", "retry", "undo"]
 COMMANDS += ["kill-switch", "pause", "resume"]
@@ -24,6 +31,41 @@ async def test_help_lists_every_command(tmp_path: Path) -> None:
     ended = await run("--help", home=tmp_path)
     assert ended.code == 0
     assert not [command for command in COMMANDS if command not in ended.out]
+
+
+def test_every_command_that_has_a_store_takes_the_file_of_settings_that_may_name_it() -> None:
+    def leaves(command: Any, name: str) -> Iterator[tuple[str, set[str]]]:
+        for inner, one in getattr(command, "commands", {}).items():
+            yield from leaves(one, f"{name} {inner}")
+        yield name, {option for each in command.params for option in each.opts}
+
+    found = dict(leaves(typer.main.get_command(app), ""))
+    assert {" kill-switch", " audit verify", " case export", " fix"} <= set(found)
+    assert [name for name, options in found.items() if "--store" in options and "--config" not in options] == []
+
+
+async def test_the_kill_switch_closes_the_store_of_the_settings_file_and_names_it(tmp_path: Path) -> None:
+    store, file = tmp_path / "elsewhere.sqlite", tmp_path / "settings.yaml"
+    file.write_text(f"store: {store}\nkubeconfig: {tmp_path / 'none'}\n")
+    async with open_store(store, now=Clock().now):
+        pass
+    ended = await run("kill-switch", "on", "--config", str(file), home=tmp_path, LOGNAME="ada")
+    assert ended.code == 0, ended.err
+    assert f"kill switch: on, in the store {store}, by ada" in ended.out
+
+
+async def test_an_api_server_that_is_away_is_one_line_with_cause_and_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(
+        "{current-context: c, contexts: [{name: c, context: {cluster: k}}],"
+        " clusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}]}"
+    )
+    ended = await run("run", "--kubeconfig", str(file), home=tmp_path)
+    assert ended.code == Exit.UNREACHABLE
+    assert ended.err.splitlines() == ended.said
+    (line,) = ended.said
+    assert "127.0.0.1:1 cannot be reached: Connection refused; see that it runs" in line
+    assert "--kubeconfig FILE" in line
 
 
 async def test_help_imports_nothing_heavy(tmp_path: Path) -> None:

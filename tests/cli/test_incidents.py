@@ -11,6 +11,8 @@ from cli.case import show_incidents
 from cli.failures import Exit
 from incidents.incident import Incident, Round, Status
 from incidents.proposals import Diagnosis
+from incidents.signals import Source
+from incidents.symptoms import Symptom
 from tests.builders import signal, subject
 from tests.clocks import FakeClock
 from tests.graph.runs import run
@@ -23,6 +25,19 @@ from tools.store.sqlite import open_store
 async def incident(world: World) -> Incident:
     async with world.app(told=Told()) as app:
         return await run(world, app, "image-typo")
+
+
+async def test_an_incident_that_a_person_has_asked_for_is_listed_as_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    asked = msgspec.structs.replace(signal(symptom=Symptom.OTHER), source=Source.REQUEST)
+    async with open_store(tmp_path / "store.sqlite", now=FakeClock().now) as store:
+        await store.open_or_join(subject(), asked)
+    assert await show_incidents(tmp_path / "store.sqlite", None, as_json=False) == Exit.OK
+    (listed,) = [line for line in capsys.readouterr().out.splitlines() if "deployment/" in line]
+    assert "asked for" in listed
+    assert "other" not in listed
 
 
 async def test_the_list_the_case_and_their_json(

@@ -93,11 +93,11 @@ async def test_a_file_of_its_state_that_it_cannot_use_is_one_clear_line_and_stay
     before = {name: file.read_bytes() for name, file in files.items()}
     stores = [str(file.with_name("store.sqlite")) for file in files.values()]
     ended = await _each([["--kubeconfig", kubeconfig, "--alone", "--store", store] for store in stores], world.folder)
-    for (name, file), one in zip(files.items(), ended, strict=True):
+    for (name, path), one in zip(files.items(), ended, strict=True):
         assert (one.code, len(one.said)) == (Exit.STORE, 1), (name, one.err)
-        assert str(file) in one.said[0]
+        assert str(path) in one.said[0]
         assert "Traceback" not in one.err
-        assert file.read_bytes() == before[name]
+        assert path.read_bytes() == before[name]
 
 
 async def _each(runs: list[list[str]], folder: Path) -> list[Ended]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import stamina
+import yaml
 
 from incidents.objects import ChangeId, ObjectRef, Uid
 from tests.cluster.api_script import ApiScript, reply, status
@@ -138,6 +139,69 @@ async def test_a_kubeconfig_that_cannot_be_used_is_named_with_the_remedy(tmp_pat
         await connect(user_agent="tests", kubeconfig=path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def _kubeconfig(cluster: Any = None, user: Any = None, **fields: Any) -> str:
+    content = {
+        "clusters": [{"name": "k", "cluster": {"server": "https://127.0.0.1:6443"} | (cluster or {})}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "users": [{"name": "u", "user": {"token": "very-secret-token"} if user is None else user}],
+        "current-context": "c",
+    }
+    return yaml.safe_dump(content | fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no such file"),
+        ("", "is empty"),
+        ("dear cluster,\nplease work", "is no kubeconfig"),
+        ("a: 'very-secret-token\nb: [", "is not YAML .line "),
+        (_kubeconfig(**{"current-context": None}), "current-context: is not set"),
+        (
+            _kubeconfig(**{"current-context": "elsewhere"}),
+            "current-context: there is no context 'elsewhere'.*there is: c",
+        ),
+        (_kubeconfig(users=[]), r"contexts\[c\].context.user: there is no user 'u'"),
+        (_kubeconfig({"server": "not a url"}), r"clusters\[k\].cluster.server: is no address"),
+        (_kubeconfig({"server": "127.0.0.1:6443"}), r"clusters\[k\].cluster.server: is no address"),
+        (_kubeconfig({"server": None}), r"clusters\[k\].cluster.server: is no address"),
+        (
+            _kubeconfig({"certificate-authority-data": "!!"}),
+            r"cluster.certificate-authority-data: is no base64 of a PEM",
+        ),
+        (_kubeconfig({"certificate-authority-data": "aGVsbG8="}), "certificate-authority-data: is no base64 of a PEM"),
+        (_kubeconfig({"certificate-authority-data": "LS0tLS1CRUdJTiBYCg=="}), "a certificate or its key"),
+        (_kubeconfig({"certificate-authority": "ca.crt"}), "certificate-authority: ca.crt cannot be read"),
+        (_kubeconfig(user={"client-key-data": "aGVsbG8="}), r"users\[u\].user.client-key-data: is no base64 of a PEM"),
+        (
+            _kubeconfig(user={"exec": {"command": "no-such-plugin"}}),
+            r"users\[u\].user.exec.command: .*'no-such-plugin'",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_kubeconfig_is_one_line_with_its_file_and_its_field(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(Misconfigured, match=said) as raised:
+        await connect(user_agent="tests", kubeconfig=path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert "--kubeconfig FILE" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+async def test_why_the_server_cannot_be_reached_is_said_in_words() -> None:
+    async with ApiScript() as api:
+        kubeconfig = api.kubeconfig
+    transport = await connect(user_agent="tests", kubeconfig=kubeconfig)
+    with pytest.raises(Unreachable, match=r"the API server at 127.0.0.1:\d+ cannot be reached: Connection refused$"):
+        await transport.send("GET", "/version")
+    await transport.aclose()
 
 
 async def test_an_unknown_context_is_named(tmp_path: Path) -> None:

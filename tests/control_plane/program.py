@@ -29,6 +29,7 @@ NAME = "k8s-auto-fixer"
 USER = f"system:serviceaccount:{NAME}:{NAME}"
 RBAC = Path(__file__).resolve().parents[2] / "deploy" / "rbac.yaml"
 SECRET_KEYS = RBAC.with_name("secret-keys.yaml")
+OPTIONAL = (RBAC.with_name("service-accounts.yaml"), RBAC.with_name("storage.yaml"))  # what it may be granted besides
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 _COMMAND = Path(sys.executable).with_name(NAME)
 _START_SECONDS, _COMMAND_SECONDS = 60.0, 120.0

@@ -2,33 +2,44 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from cli import doctor
+from app.settings import load_settings
+from cli import doctor, rights
 from incidents.allowed import ALLOWED, CREATED, RECREATED, WITH_APPROVAL
 from incidents.objects import AROUND_WORKLOADS, SERVICE_ACCOUNT, WORKLOADS
+from tests.world import USER, World, clean_environment, world
 from tools.cluster.own_objects import Permission
+
+__all__ = ["clean_environment", "world"]
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KINDS = {**WORKLOADS, **AROUND_WORKLOADS, SERVICE_ACCOUNT.kind: SERVICE_ACCOUNT}
-NOT_EVERYWHERE = {"applications", "verticalpodautoscalers"}  # of programs that a cluster may not have
-ONE_OBJECT = {"namespaces"}  # by name; asking for all of them would be asking for more
 
 
-def granted(files: Iterable[Path]) -> set[Permission]:
-    """By the ClusterRoles of these files; a subresource apart from what it is of."""
+def granted(files: Iterable[Path], role: str = "") -> set[Permission]:
+    """By the roles of these files, or by the one of that name; a subresource apart from what it is of."""
     documents = [item for file in files for item in yaml.safe_load_all(file.read_text())]
     return {
-        Permission(verb, group, resource.partition("/")[0], resource.partition("/")[2])
+        Permission(verb, group, part, of_it, _where(item, rule), name)
         for item in documents
-        if item.get("kind") == "ClusterRole"
+        if item.get("kind") in ("ClusterRole", "Role") and item["metadata"]["name"].endswith(role)
         for rule in item["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
+        for part, _, of_it in [resource.partition("/")]
         for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
     }
+
+
+def _where(role: dict[str, Any], rule: dict[str, Any]) -> str:
+    """The namespace of a role that has one; one namespace by its name is in itself."""
+    itself = rule["resourceNames"][0] if rule["resources"] == ["namespaces"] else ""
+    return str(role["metadata"].get("namespace", itself))
 
 
 def right(verb: str, kind: str) -> Permission:
@@ -43,11 +54,6 @@ def shipped() -> set[Permission]:
     return granted([DEPLOY / "rbac.yaml"])
 
 
-@pytest.fixture(scope="module")
-def asked() -> set[Permission]:
-    return {*doctor._READ, *doctor._WRITE, *doctor._MORE}
-
-
 def test_whatever_the_policy_may_change_the_shipped_rights_let_it_change(shipped: set[Permission]) -> None:
     wanted = {right("patch", kind) for kind in {*ALLOWED, *WITH_APPROVAL}}
     wanted |= {right(verb, kind) for kind in RECREATED for verb in ("create", "delete")}
@@ -58,15 +64,32 @@ def test_what_is_created_where_it_is_missing_has_an_optional_role() -> None:
     assert {right("create", kind) for kind in CREATED} <= granted(DEPLOY.glob("*.yaml"))
 
 
-def test_doctor_asks_for_nothing_that_is_not_shipped(shipped: set[Permission], asked: set[Permission]) -> None:
-    assert asked - shipped == set()
-
-
-def test_doctor_asks_for_every_right_to_write_and_for_every_kind_that_is_read(
-    shipped: set[Permission], asked: set[Permission]
+@pytest.mark.parametrize(
+    ("roles", "asked"),
+    [
+        (("read",), {*rights.READ, *rights.OWNERS, rights.CLUSTER_ID}),
+        (("repair",), {*rights.REPAIR}),
+        (("anew", "nodes", "volumes"), {*rights.MORE, Permission("delete", "", "pods")}),
+        (("lease",), {*rights.lease("k8s-auto-fixer")}),
+    ],
+    ids=["read", "repair", "anew, nodes and volumes", "lease"],
+)
+def test_doctor_asks_for_every_right_that_is_shipped_and_for_no_other(
+    roles: tuple[str, ...], asked: set[Permission]
 ) -> None:
-    reads = {"get", "list", "watch"}
-    assert {one for one in shipped if one.verb not in reads} - asked == set()
-    kinds = {(one.group, one.resource, one.subresource) for one in shipped if one.verb in reads}
-    left = kinds - {(one.group, one.resource, one.subresource) for one in asked}
-    assert {resource for _, resource, _ in left} == NOT_EVERYWHERE | ONE_OBJECT
+    assert {one for role in roles for one in granted([DEPLOY / "rbac.yaml"], f"-{role}")} == asked
+
+
+def test_no_role_is_shipped_that_doctor_does_not_know(shipped: set[Permission]) -> None:
+    asked = {*rights.READ, *rights.OWNERS, rights.CLUSTER_ID, *rights.REPAIR, *rights.MORE}
+    assert shipped == asked | {*rights.lease("k8s-auto-fixer")}
+
+
+async def test_doctor_says_of_each_right_whether_it_has_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = world.folder
+    kubeconfig = world.cluster.write_kubeconfig(folder / "kubeconfig", user=USER)
+    settings = load_settings(kubeconfig=kubeconfig, store=folder / "store.sqlite")
+    assert await doctor.examine(settings) == 0
+    shown = capsys.readouterr().out.splitlines()
+    for one in (*rights.READ, *rights.OWNERS, *rights.REPAIR, *rights.MORE, *rights.lease("k8s-auto-fixer")):
+        assert any(str(one) in line and "not" not in line and "permitted" in line for line in shown), one

@@ -1,13 +1,15 @@
 """What an image says of itself, and what containers use, as playbooks get it: a line a fact, and nothing secret."""
 
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
 from evidence.answers import NO_METRICS, Answers, described
 from incidents.evidence import Evidence, Want, WantKind
-from tests.builders import NAMESPACE, deployment, evidence, pod, replica_set, snapshot
+from tests.builders import NAMESPACE, NOW, deployment, evidence, pod, replica_set, snapshot
 from tests.remediation.scripted import ScriptedCluster
 from tools.cluster.errors import Forbidden, NotFound
 from tools.cluster.reader import Reader
@@ -69,8 +71,9 @@ class Metrics(ScriptedCluster):
         return orjson.dumps(self.answer)
 
 
-async def usage(cluster: Metrics, answers: Answers | None = None) -> Evidence:
+async def usage(cluster: Metrics, answers: Answers | None = None, *, seconds_later: float = 0) -> Evidence:
     taken = evidence(snapshot(deployment(), [replica_set()], [pod()]))
+    taken = msgspec.structs.replace(taken, taken_at=NOW + timedelta(seconds=seconds_later))
     return await (answers or Answers(Reader(cluster))).answer(taken, [USAGE])
 
 
@@ -103,9 +106,23 @@ async def test_without_a_metrics_api_usage_is_unread(answer: object) -> None:
     assert (found.answers, len(found.unread)) == ({USAGE.key: ()}, 1)
 
 
-async def test_metrics_that_were_refused_once_are_not_asked_for_again() -> None:
+async def test_metrics_that_were_refused_are_not_asked_for_again_for_a_while() -> None:
     cluster = Metrics(Forbidden("pods.metrics.k8s.io is forbidden", code=403))
     answers = Answers(Reader(cluster))
-    said = [(await usage(cluster, answers)).unread for _ in range(3)]
+    said = [(await usage(cluster, answers, seconds_later=seconds)).unread for seconds in (0, 1, 599)]
     assert len(cluster.requests) == 1
     assert {line for (line,) in said} == {f"{USAGE.key}: {NO_METRICS}"}
+    cluster.answer = {"items": [measured()], "metadata": {}}  # the role has been granted meanwhile
+    found = await usage(cluster, answers, seconds_later=600)
+    assert found.answers == {USAGE.key: ("web-1 web cpu=100m memory=64Mi",)}
+
+
+async def test_usage_is_cut_by_pods_those_that_fail_first_and_never_within_one() -> None:
+    names = [f"web-{number}" for number in range(90)]
+    pods = [pod(name=name, ready=number < 45) for number, name in enumerate(names)]
+    each = [{"name": one, "usage": {"cpu": "1", "memory": "1Mi"}} for one in ("web", "proxy")]
+    items = [{"metadata": {"name": name}, "containers": each} for name in names]
+    cluster = Metrics({"items": items, "metadata": {}})
+    taken = await Answers(Reader(cluster)).answer(evidence(snapshot(deployment(), [replica_set()], pods)), [USAGE])
+    told = [line.split()[:2] for line in taken.answers[USAGE.key]]
+    assert told == [[name, one] for name in (*names[45:], *names[:15]) for one in ("web", "proxy")]

@@ -12,7 +12,7 @@ from tests.builders import NOW
 from tests.clocks import FakeClock
 from tests.remediation.scripted import ScriptedCluster
 from tests.scraper.seeing import thing
-from tools.cluster.errors import ClusterError, Forbidden, ServerFailed
+from tools.cluster.errors import Busy, ClusterError, Forbidden, ServerFailed
 from tools.cluster.reader import Reader
 from tools.cluster.transport import Query
 
@@ -90,14 +90,23 @@ async def test_what_may_not_be_listed_is_not_missing_and_is_asked_for_once() -> 
 
 
 async def test_a_server_that_cannot_answer_now_is_not_asked_for_the_next_namespace() -> None:
-    cluster = Asked(refuses=ServerFailed("not now", code=500))
+    cluster = Asked(refuses=Busy("not now", code=503))
     certificates = Certificates(Reader(cluster, secret_keys=True))
-    with pytest.raises(ServerFailed):
+    with pytest.raises(Busy):
         await certificates.missing(door("web"))
     elsewhere = door("web")
     elsewhere["metadata"]["namespace"] = "another"
     assert await certificates.missing(elsewhere) == ()
     assert (len(cluster.lists), certificates.refused) == (1, False)
+
+
+async def test_secrets_that_the_server_cannot_decrypt_are_not_missing_and_stop_no_other_namespace() -> None:
+    cluster = Asked(refuses=ServerFailed("Internal error occurred: unable to transform key", code=500))
+    certificates = Certificates(Reader(cluster, secret_keys=True))
+    elsewhere = door("web")
+    elsewhere["metadata"]["namespace"] = "another"
+    assert [await certificates.missing(one) for one in (door("web"), door("web"), elsewhere)] == [()] * 3
+    assert (len(cluster.lists), certificates.refused) == (2, False)
 
 
 @pytest.mark.parametrize("key", ["projectcontour.io/tls-cert-namespace", "alb.ingress.kubernetes.io/certificate-arn"])

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.redaction import _IN_TEXT, MASK, mask_leaves, mask_manifest, mask_text
+from evidence.redaction import _IN_TEXT, mask_leaves, mask_manifest, mask_text
+from incidents.masking import MASK
 from incidents.patch import leaf_diff
 from tests.builders import container, deployment, template
 

@@ -9,8 +9,9 @@ import pytest
 from evidence.snapshots import owned_controller_revisions
 from incidents.objects import ChangeId, reference
 from incidents.proposals import RollBack
-from incidents.snapshot import Snapshot, as_replica_set, revision_number, template_digest
+from incidents.snapshot import REVISION, Snapshot, as_replica_set, revision_number, template_digest
 from remediation.seal import seal
+from simulator.controllers.revisions import revision_of
 from tests.builders import NOW, container, owned_by, pod, proposal, template
 from tools.cluster.errors import Forbidden
 from tools.cluster.reader import Reader
@@ -71,6 +72,12 @@ async def test_the_revisions_that_the_workload_owns_are_read_with_their_template
     assert [revision_number(item) for item in found] == [1, 2]
     assert template_digest(found[0]["spec"]["template"]) == template_digest(template())
     assert served.asked == ["/apis/apps/v1/namespaces/shop/controllerrevisions"]
+
+
+def test_a_revision_that_no_controller_counts_to_is_none() -> None:
+    for text, number in (("9" * 19, int("9" * 19)), ("9" * 20, 0), ("9" * 4301, 0)):
+        numbered = {"metadata": {"annotations": {REVISION: text}}}
+        assert (revision_number(numbered), revision_of(numbered)) == (number, number)
 
 
 async def test_a_right_that_was_not_given_makes_the_history_empty_and_is_no_error() -> None:

@@ -13,6 +13,7 @@ from tests.remediation.conftest import NAMESPACE, Bench, opened
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
 from tools.cluster.transport import Query, Transport
+from tools.store import StoreError
 
 Object = dict[str, Any]
 ENOUGH_SECONDS = 20.0
@@ -137,3 +138,11 @@ async def test_an_object_without_an_identity_is_passed_over(bench: Bench, monkey
         seen = await sight.snapshot()
         assert seen is not None
         assert seen.workload["metadata"]["uid"] == target.uid
+
+
+async def test_what_whoever_looks_raises_leaves_as_it_was_raised(bench: Bench) -> None:
+    target, failed = await made(bench), StoreError("database is locked")
+    with pytest.raises(StoreError) as raised:
+        async with looking_through(bench.reader, Clock())(target):
+            raise failed
+    assert raised.value is failed

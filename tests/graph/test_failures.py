@@ -7,6 +7,7 @@ from agents.researcher import Researcher
 from agents.standing import Turn
 from graph.runner import InFlight, TryLater
 from incidents.incident import Incident, Outcome, Status
+from scraper.grace import Advice, Grace
 from tests.graph.runs import fail, run, undecided
 from tests.world import Told, World, gated
 
@@ -38,6 +39,26 @@ async def test_a_graph_that_crashes_hands_the_incident_over_with_one_message(
     assert [notice.title for notice in told.notices] == [
         "Could not be worked on, needs a person: deployment/web in shop"
     ]
+
+
+async def _odd(*_: object) -> Advice:
+    raise KeyError("token: hunter2hunter2")
+
+
+async def test_what_cannot_even_be_looked_at_is_handed_over_with_one_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Grace, "advise", _odd)
+    told = Told()
+    await world.namespace()
+    async with world.daemon(told=told) as app:
+        await undecided(world)
+        ended = await world.ended(app.store, "shop")
+    assert (ended.status, ended.outcome) == (Status.HANDED_OVER, Outcome.FAILED)
+    assert "KeyError" in ended.summary
+    (notice,) = told.notices
+    assert notice.title == "Could not be worked on, needs a person: deployment/web in shop"
+    assert "hunter2" not in f"{notice}{ended}"
 
 
 async def test_after_a_crash_of_the_graph_a_changed_spec_is_still_noticed(

@@ -28,6 +28,11 @@ SIX_HUNDRED_AND_ONE = 601.0
 Object = dict[str, Any]
 
 
+def after(seconds: float, end: Object) -> Object:
+    """An end that came five seconds ago, after a run of so many seconds."""
+    return {**end, "startedAt": stamp(5 + seconds), "finishedAt": stamp(5)}
+
+
 def of_pods(*pods: Object, **fields: Any) -> Snapshot:
     return snapshot(deployment(**fields), [replica_set()], pods)
 
@@ -61,6 +66,7 @@ def test_a_deployment_scaled_to_zero_by_its_owner_is_well() -> None:
         (waiting("RunContainerError"), Symptom.RUN_ERROR),
         (running(restarts=2, last=ended()), Symptom.CRASH_LOOP),
         (running(restarts=2, last=OOM), Symptom.OOM_KILLED),
+        (running(restarts=2, last=after(599, OOM)), Symptom.OOM_KILLED),
         ({"name": "web", "restartCount": 1, "state": {"terminated": ended()}}, Symptom.CRASH_LOOP),
         ({"name": "web", "restartCount": 1, "state": {"terminated": OOM}}, Symptom.OOM_KILLED),
     ],
@@ -85,6 +91,26 @@ def test_a_container_in_trouble_makes_the_workload_failing(status: Object, sympt
 )
 def test_a_start_a_single_restart_and_an_old_one_are_no_findings(status: Object) -> None:
     assert assess(of_pods(pod(status)), NOW).state is State.STARTING
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        running(restarts=2, last=after(20 * 86400, OOM)),
+        running(restarts=9, last=after(SIX_HUNDRED_AND_ONE + 1, ended())),
+        {"name": "web", "restartCount": 2, "state": {"terminated": after(20 * 86400, OOM)}},
+    ],
+    ids=str,
+)
+def test_what_ran_for_longer_than_the_memory_of_restarts_has_not_ended_again(status: Object) -> None:
+    """The restarts that are counted are those of a pod's whole life."""
+    assert assess(of_pods(pod(status)), NOW).state is State.STARTING
+
+
+def test_how_long_a_run_was_is_measured_at_the_speed_of_the_cluster() -> None:
+    ended_again = of_pods(pod(running(restarts=2, last=after(20, OOM)), age=10))
+    assert assess(ended_again, NOW, 1).findings
+    assert not assess(ended_again, NOW, 50).findings
 
 
 def test_the_memory_of_restarts_is_divided_by_the_speed() -> None:

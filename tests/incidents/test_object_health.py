@@ -1,5 +1,6 @@
 """What is well, starting or failing among claims, Services, autoscalers, nodes, Jobs and CronJobs."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from incidents.objects import (
 )
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
-from tests.builders import NOW, condition, snapshot, stamp
+from tests.builders import NOW, condition, deployment, snapshot, stamp
 
 Object = dict[str, Any]
 
@@ -118,6 +119,26 @@ def test_a_node_fails_when_its_kubelet_does_not_say_that_it_is_ready(
     conditions: list[Object], age: float, state: State
 ) -> None:
     assert assess(snapshot(made(NODE, age=age, status={"conditions": conditions})), NOW).state is state
+
+
+SHORT = condition("DiskPressure", "True")
+LAST = "9999-12-31T23:59:59Z"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        made(NODE, status={"conditions": [{**condition("Ready", "Unknown"), "lastTransitionTime": LAST}]}),
+        made(NODE, status={"conditions": [condition("Ready", "True"), {**SHORT, "lastTransitionTime": LAST}]}),
+        made(CLAIM, status={"conditions": [{**condition("Resizing", "True"), "lastTransitionTime": LAST}]}),
+        made(AUTOSCALER, status={"conditions": [{**condition("AbleToScale", "False"), "lastTransitionTime": LAST}]}),
+        deployment(ready=0, conditions=[{**condition("Progressing", "True"), "lastUpdateTime": LAST}]),
+    ],
+    ids=["node", "pressure", "claim", "autoscaler", "deployment"],
+)
+def test_the_last_moment_that_there_is_has_none_after_it(odd: Object) -> None:
+    health = assess(Snapshot(workload=odd, read_at=NOW), NOW)
+    assert (health.state, health.until) == (State.STARTING, datetime.max.replace(tzinfo=UTC))
 
 
 def cron_job(job: Object | None = None, *, last: float = 60, age: float = 100_000, **spec: Any) -> Snapshot:
@@ -276,6 +297,7 @@ def test_a_certificate_is_missed_with_the_hosts_that_it_is_for() -> None:
         "there is no Secret web, with which it is to serve a.example, c.example",
         "Secret web, with which it is to serve a.example, c.example, has no tls.key",
     ]
+    assert [one.lacks for one in told.findings] == ["Secret/web", "Secret/web/tls.key"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from incidents.evidence import EventLine, Evidence
 from incidents.proposals import Needs, Opinion, RollBack, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks.admission import consider
+from playbooks.belonging import BESIDE
+from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL, SUGGESTED
 from tests.builders import (
     condition,
     container,
@@ -36,8 +38,11 @@ def refused(
     return evidence(snapshot(deployment(present), [replica_set(present, conditions=[failure])]), objects=listed)
 
 
-def named(kind: str, *names: str) -> dict[str, list[Object]]:
-    return {kind: [{"metadata": {"name": name}} for name in names]}
+def named(kind: str, *names: str, beside: tuple[str, ...] = ()) -> dict[str, list[Object]]:
+    """Objects of a kind, and the Deployments beside the one that is refused."""
+    nobody: dict[str, list[Object]] = {other: [] for other in BESIDE}
+    workloads = [{"kind": "Deployment", "metadata": {"name": name}} for name in beside]
+    return {**nobody, "Deployment": workloads, kind: [{"metadata": {"name": name}} for name in names]}
 
 
 ACCOUNT = 'error looking up service account shop/shop-raeder: serviceaccount "shop-raeder" not found'
@@ -56,6 +61,56 @@ def test_the_one_account_that_is_meant_is_used_in_both_fields() -> None:
         SetField(path=f"{SPEC}/serviceAccount", expected="shop-raeder", value="shop-reader"),
     )
     assert answer.proposal.ends is Symptom.CREATE_FORBIDDEN
+
+
+def no_account(name: str) -> str:
+    return f'error looking up service account shop/{name}: serviceaccount "{name}" not found'
+
+
+@pytest.mark.parametrize(
+    ("wrong", "there", "beside"),
+    [
+        ("web-runner", "wbe-runner", ()),  # it says what the workload is called, and nobody may have made it yet
+        ("shop-raeder", "shop-reader", ()),  # nothing says whose it is
+        ("web-api-raeder", "web-api-reader", ("web-api",)),
+    ],
+)
+def test_to_run_as_an_account_that_may_be_anothers_is_asked(wrong: str, there: str, beside: tuple[str, ...]) -> None:
+    listed = named("ServiceAccount", there, "default", beside=beside)
+    answer = consider(refused(no_account(wrong), listed=listed, serviceAccountName=wrong), ())
+    assert isinstance(answer, Opinion)
+    assert isinstance(answer.proposal.action, tuple)
+    assert answer.proposal.confidence == SUGGESTED
+
+
+def test_to_run_as_an_account_that_the_last_good_revision_ran_as_or_that_bears_its_name_is_certain() -> None:
+    listed = named("ServiceAccount", "web-runner", "default", beside=("api",))
+    own = consider(refused(no_account("web-runenr"), listed=listed, serviceAccountName="web-runenr"), ())
+    assert isinstance(own, Opinion)
+    assert own.proposal.confidence == ONLY_ONE_FITS
+    present = template(serviceAccountName="web")
+    failure = condition("ReplicaFailure", "True", "FailedCreate", f'pods "web-x" is forbidden: {no_account("web")}')
+    new, old = (
+        replica_set(present, conditions=[failure]),
+        replica_set(template(serviceAccountName="wbe"), number=1),
+    )
+    taken = snapshot(deployment(present), [old, new], [pod(name="web-old", of=old, ready=True)])
+    before = consider(evidence(taken, objects=named("ServiceAccount", "wbe")), ())
+    assert isinstance(before, Opinion)
+    assert before.proposal.confidence == SEEN_WELL
+
+
+def test_whose_an_account_is_has_to_be_known_first_and_where_it_cannot_be_read_a_person_is_asked() -> None:
+    taken = refused(
+        no_account("web-runenr"), listed=named("ServiceAccount", "web-runner"), serviceAccountName="web-runenr"
+    )
+    only = msgspec.structs.replace(
+        taken, objects={"ServiceAccount": taken.objects["ServiceAccount"]}, answers={"objects:ServiceAccount": ()}
+    )
+    assert isinstance(consider(only, ()), Needs)
+    unread = consider(msgspec.structs.replace(only, answers=taken.answers), ())
+    assert isinstance(unread, Opinion)
+    assert unread.proposal.confidence == SUGGESTED
 
 
 @pytest.mark.parametrize(

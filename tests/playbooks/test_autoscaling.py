@@ -1,17 +1,32 @@
 """Autoscalers that do not scale: corrected where one correction is meant, else told with their names."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import pytest
 
-from incidents.evidence import Evidence
+from incidents.evidence import Evidence, Want, WantKind
 from incidents.health import Finding
 from incidents.proposals import Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks.autoscaling import consider
-from tests.builders import container, deployment, evidence, snapshot, template
+from playbooks.confidence import LIKELY
+from tests.builders import (
+    NAMESPACE,
+    container,
+    deployment,
+    evidence,
+    pod,
+    replica_set,
+    running,
+    snapshot,
+    stamp,
+    template,
+)
 
 Object = dict[str, Any]
+USAGE = Want(WantKind.USAGE, NAMESPACE).key
 RESOURCES = "/spec/template/spec/containers[web]/resources"
 
 
@@ -67,11 +82,93 @@ def asked(resources: Object, said: str = NO_REQUEST) -> Silent | Needs | Opinion
     return consider(inactive(workload, said, HorizontalPodAutoscaler=[autoscaler()]), ())
 
 
-def test_a_request_that_is_missing_is_added_as_its_limit_or_as_a_small_one() -> None:
-    for resources, amount in (({"requests": {"memory": "1Gi"}}, "100m"), ({"limits": {"cpu": "2"}}, "2")):
-        answer = asked(resources)
-        assert isinstance(answer, Opinion)
-        assert answer.proposal.action == (SetField(path=f"{RESOURCES}/requests/cpu", expected=None, value=amount),)
+def at_work(
+    *used: str,
+    containers: tuple[Object, ...] = (),
+    age: float = 3600,
+    least: int = 3,
+    rules: Mapping[str, list[Object]] | None = None,
+    **spec: Any,
+) -> Evidence:
+    """A Deployment that is well, scaled at 70 % of a request that it does not make; ``used``: lines for each pod."""
+    present = template(*(containers or (container(),)))
+    new, pods = replica_set(present), range(1, 4)
+    each = [
+        running(one["name"]) | {"state": {"running": {"startedAt": stamp(age)}}} for one in containers or [container()]
+    ]
+    stand = [pod(*each, name=f"web-{number}", of=new, ready=True) for number in pods]
+    by_share = autoscaler()
+    target = {"type": "Utilization", "averageUtilization": 70}
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    by_share["spec"] |= {"minReplicas": least, "maxReplicas": 60, "metrics": metrics}
+    listed = {"HorizontalPodAutoscaler": [by_share], "LimitRange": [], "ResourceQuota": [], "Node": [node("8")]}
+    taken = evidence(
+        snapshot(deployment(present, replicas=3, ready=3, **spec), [new], stand),
+        objects={**listed, **(rules or {})},
+        answers={USAGE: tuple(f"web-{number} {line}" for number in pods for line in used)},
+    )
+    found = (Finding(Symptom.AUTOSCALER_INACTIVE, NO_REQUEST),)
+    return msgspec.structs.replace(taken, health=msgspec.structs.replace(taken.health, findings=found))
+
+
+def node(cores: str) -> Object:
+    return {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"cpu": cores}}}
+
+
+def proposed(taken: Evidence) -> tuple[dict[str, str], bool, str]:
+    """What each container would ask for, whether it is done without a person, and the words for it."""
+    answer = consider(taken, ())
+    assert isinstance(answer, Opinion), answer
+    sizes = {edit.path.split("[")[1].split("]")[0]: str(edit.value) for edit in answer.proposal.edits}
+    return sizes, answer.proposal.confidence >= LIKELY, answer.proposal.reason
+
+
+def test_a_request_that_is_missing_is_added_as_its_limit() -> None:
+    answer = asked({"limits": {"cpu": "2"}})
+    assert isinstance(answer, Opinion)
+    assert answer.proposal.action == (SetField(path=f"{RESOURCES}/requests/cpu", expected=None, value="2"),)
+
+
+def test_without_a_limit_what_its_pods_use_is_read_first() -> None:
+    answer = asked({"requests": {"memory": "1Gi"}})
+    assert isinstance(answer, Needs)
+    assert [want.key for want in answer.wants] == [USAGE]
+
+
+def test_a_request_is_such_that_the_autoscaler_stays_where_it_is() -> None:
+    assert proposed(at_work("web cpu=800m memory=1Gi"))[:2] == ({"web": "1200m"}, True)
+    assert proposed(at_work("web cpu=800m memory=1Gi", least=1))[:2] == ({"web": "1200m"}, True)
+
+
+@pytest.mark.parametrize(
+    ("taken", "why"),
+    [
+        (at_work(), "is not known (metrics)"),
+        (at_work("web cpu=5m memory=1Gi"), "idle"),
+        (at_work("web cpu=800m memory=1Gi", age=30), "is not known (metrics)"),  # a start says nothing of the work
+        (at_work("other cpu=800m memory=1Gi"), "not all known"),
+        (at_work("web cpu=800m memory=1Gi", rules={"Node": [node("1")]}), "no node has more than 1 of cpu"),
+        (at_work("web cpu=800m memory=1Gi", strategy={"type": "Recreate"}), "stopped at once"),
+    ],
+    ids=["no metrics", "idle", "starting", "of others", "no such node", "all at once"],
+)
+def test_where_no_use_says_how_much_or_something_speaks_against_it_a_person_is_asked(taken: Evidence, why: str) -> None:
+    _, alone, reason = proposed(taken)
+    assert not alone
+    assert why in reason
+
+
+def test_where_the_autoscaler_would_move_all_the_same_a_person_is_asked() -> None:
+    idle_aside = container("proxy", resources={"requests": {"cpu": "2"}})
+    taken = at_work("web cpu=400m memory=1Gi", "proxy cpu=5m memory=1Mi", containers=(container(), idle_aside), least=1)
+    sizes, alone, reason = proposed(taken)
+    assert (sizes, alone) == ({"web": "600m"}, False)
+    assert "want 1 pods in place of 3" in reason
+
+
+def test_an_autoscaler_that_names_no_share_says_nothing_of_how_much() -> None:
+    taken = at_work("web cpu=800m memory=1Gi", rules={"HorizontalPodAutoscaler": [autoscaler()]})
+    assert proposed(taken)[1] is False
 
 
 def test_how_much_memory_is_needed_is_not_made_up() -> None:

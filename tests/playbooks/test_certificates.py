@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from evidence.redaction import mask_text
 from incidents.allowed import ALLOWED, WITH_APPROVAL
 from incidents.evidence import Evidence
 from incidents.health import Finding, State
@@ -125,6 +126,14 @@ def test_a_service_is_corrected_while_a_certificate_is_awaited() -> None:
     whole = evidence(snapshot, objects={**taken.objects, "Secret": []})
     health = msgspec.structs.replace(whole.health, state=State.FAILING, findings=(waiting,))
     assert [edit.path for edit in edits(msgspec.structs.replace(whole, health=health))] == [NAME]
+
+
+def test_a_certificate_whose_name_reads_like_a_secret_is_missed_as_any_other() -> None:
+    taken = without(serving("sk-webshpo-tls"), secret("sk-webshop-tls"), missing=("Secret/sk-webshpo-tls",))
+    masked = [msgspec.structs.replace(one, detail=mask_text(one.detail)) for one in taken.health.findings]
+    assert not any("sk-webshpo-tls" in one.detail for one in masked)
+    health = msgspec.structs.replace(taken.health, findings=tuple(masked))
+    assert [edit.value for edit in edits(msgspec.structs.replace(taken, health=health))] == ["sk-webshop-tls"]
 
 
 def test_a_secret_that_lacks_a_key_or_has_come_meanwhile_is_no_slip() -> None:

@@ -8,6 +8,7 @@ import pytest
 from incidents.evidence import Evidence
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from playbooks.command import consider
+from playbooks.confidence import LIKELY
 from tests.builders import container, deployment, ended, evidence, pod, replica_set, snapshot, template, waiting
 
 Object = dict[str, Any]
@@ -78,6 +79,28 @@ def test_a_command_that_is_in_no_image_gives_way_to_the_images_own() -> None:
 def test_of_an_official_server_that_is_known_without_a_registry() -> None:
     taken = failing(not_in_image("begin"), image="nginx:1.28", command=["begin"], own=[], ports=PORTS)
     assert edits(taken) == (SetField(path=COMMAND, expected=["begin"], value=None),)
+
+
+@pytest.mark.parametrize(
+    ("image", "word", "own", "alone"),
+    [
+        ("nginx:1.28", "begin", [], True),
+        ("redis:7", "sentry", ["docker-entrypoint.sh"], False),  # the sentinel of the same image is another program
+        ("nextcloud:30", "/corn.sh", ["/entrypoint.sh"], False),
+        ("registry.example/shop/app:5", "worker", ["/app/server"], False),
+        ("registry.example/shop/app:5", "server", ["/app/server"], True),
+        ("registry.example/shop/app:5", "sevrer", ["/app/server"], True),
+        ("registry.example/shop/orders:5", "/srv/orders", ["/app/server"], True),
+    ],
+)
+def test_an_override_is_dropped_without_a_person_only_where_no_other_program_can_be_meant(
+    image: str, word: str, own: list[str], alone: bool
+) -> None:
+    answer = consider(failing(not_in_image(word), image=image, command=[word], own=own, ports=PORTS), ())
+    assert isinstance(answer, Opinion), answer
+    assert answer.proposal.action == (SetField(path=COMMAND, expected=[word], value=None),)
+    assert (answer.proposal.confidence >= LIKELY) is alone
+    assert alone or f"that {word} should be another program" in answer.proposal.reason
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,24 @@ import pytest
 
 from incidents.evidence import Evidence, Want, WantKind
 from incidents.proposals import Diagnosis, Needs, Opinion, RollBack, SetField, Silent
+from playbooks import crash_after_rollout
 from playbooks.confidence import SUGGESTED
 from playbooks.consult import consult
 from playbooks.crash import consider
+from playbooks.last_good import may_roll_back
 from playbooks.registry import all_playbooks
-from tests.builders import container, deployment, ended, evidence, pod, replica_set, snapshot, template, waiting
+from tests.builders import (
+    container,
+    deployment,
+    ended,
+    evidence,
+    pod,
+    replica_set,
+    running,
+    snapshot,
+    template,
+    waiting,
+)
 
 Object = dict[str, Any]
 WEB = "/spec/template/spec/containers[web]"
@@ -35,6 +48,16 @@ def crashing(
 
 def config(name: str, *keys: str, **labels: str) -> Object:
     return {"metadata": {"name": name, "labels": labels}, "data": dict.fromkeys(keys, "")}
+
+
+def after_a_rollout(status: Object, *, ready: bool, log: str = "", there: list[Object] | None = None) -> Evidence:
+    """A rollout whose pod crashed at its start, as the collector sees it: what has crashed just now is not steady."""
+    before, new = replica_set(template(container(image="web:1")), number=1), replica_set(number=2)
+    pods = [pod(status, of=new, ready=ready), pod(name="old", of=before, ready=True)]
+    objects = {"ConfigMap": there or [], "Deployment": [], "StatefulSet": [], "DaemonSet": []}
+    taken = evidence(snapshot(deployment(replicas=2, updated=1), [before, new], pods), log=log, objects=objects)
+    revisions = tuple(msgspec.structs.replace(one, ready=int(one.number == 1)) for one in taken.revisions)
+    return msgspec.structs.replace(taken, revisions=revisions)
 
 
 def told(taken: Evidence) -> Diagnosis:
@@ -196,6 +219,33 @@ class TestUpstreams:
     def test_a_host_of_another_namespace_is_not_looked_for_here(self) -> None:
         line = "could not connect to ledger-db.bank.svc:5432: connection refused"
         assert isinstance(consider(crashing(line), ()), Silent)
+
+
+class TestReadyAgain:
+    """A new revision that crashed at its start, and has a pod that is Ready at this moment."""
+
+    CRASHED = running(restarts=2, last=ended(seconds_ago=40))
+    DOWN = waiting("CrashLoopBackOff", restarts=2, last=ended(seconds_ago=40))
+
+    def test_what_serves_is_not_rolled_back_and_what_does_not_is(self) -> None:
+        answer = crash_after_rollout.consider(after_a_rollout(self.CRASHED, ready=True), ())
+        assert isinstance(answer, Silent), answer
+        assert "ready just now" in answer.because
+        for status in (self.CRASHED, self.DOWN):
+            down = crash_after_rollout.consider(after_a_rollout(status, ready=False), ())
+            assert isinstance(down, Opinion), down
+            assert isinstance(down.proposal.action, RollBack)
+            assert down.proposal.confidence == crash_after_rollout.SURE
+
+    def test_no_family_puts_the_revision_before_back_as_a_whole_meanwhile(self) -> None:
+        assert may_roll_back(after_a_rollout(self.DOWN, ready=False))
+        assert not may_roll_back(after_a_rollout(self.CRASHED, ready=True))
+
+    def test_what_it_lacked_at_its_start_is_not_wired_into_what_serves(self) -> None:
+        there = [config("settings", "DATABASE_URL", app="web")]
+        for ready, kind in ((True, Silent), (False, Opinion)):
+            taken = after_a_rollout(self.CRASHED, ready=ready, log=WANTS_URL, there=there)
+            assert isinstance(consider(taken, ()), kind)
 
 
 class TestItsOwnEnd:

@@ -9,6 +9,7 @@ from incidents.objects import Manifest
 from incidents.proposals import Create, Opinion, Proposal, Recreate, SetField, Silent
 from incidents.snapshot import Snapshot
 from playbooks import admission, consult, image_reference, references, storage
+from playbooks.belonging import BESIDE
 from tests.builders import (
     NAMESPACE,
     NOW,
@@ -95,7 +96,7 @@ def test_a_reference_is_corrected_by_making_it_anew(kind: str) -> None:
     said = waiting("CreateContainerConfigError", 'configmap "web-setings" not found')
     spec = {"containers": [container(envFrom=[{"configMapRef": {"name": "web-setings"}}])]}
     maps = [{"metadata": {"name": name}, "data": {}} for name in ("web-settings", "other")]
-    taken = evidence(of_its_own(kind, said, spec), objects={"ConfigMap": maps})
+    taken = evidence(of_its_own(kind, said, spec), objects={"ConfigMap": maps, **dict.fromkeys(BESIDE, ())})
     action = proposed(references.consider(taken, ())).action
     assert isinstance(action, Recreate)
     assert [edit.value for edit in action.edits] == ["web-settings"]

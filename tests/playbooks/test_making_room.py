@@ -135,10 +135,9 @@ class TestRoomForOneMore:
             consider(self.held("0/1 nodes are available: 1 node(s) had untolerated taint(s)."), ()), Silent
         )
 
-    def test_the_revision_before_would_find_no_more_room_and_is_not_put_back(self) -> None:
-        answer = rollout.consider(late(self.held()), ())
-        assert isinstance(answer, Silent)
-        assert isinstance(rollout.consider(late(self.held(new="3")), ()), Opinion)
+    def test_for_want_of_room_the_revision_before_is_not_put_back(self) -> None:
+        assert isinstance(rollout.consider(late(self.held()), ()), Silent)
+        assert isinstance(rollout.consider(late(self.held(new="3")), ()), Silent)
 
 
 def late(taken: Evidence) -> Evidence:

@@ -8,9 +8,11 @@ import pytest
 
 from incidents.evidence import EventLine, Evidence
 from incidents.incident import Result, Round, Verification
+from incidents.masking import MASK
 from incidents.proposals import Needs, Opinion, SetField, Silent
 from incidents.symptoms import Symptom
 from playbooks import consult
+from playbooks.confidence import ONLY_ONE_FITS, SUGGESTED
 from playbooks.heap import heap_flags
 from tests.builders import (
     MEMORY_PATH,
@@ -137,6 +139,43 @@ class TestSteps:
         assert "not in the present template" in silent(killed({"memory": "128Mi"}, status=status)).because
 
 
+class TestAgain:
+    """What was given more memory before, was well with it, and is killed again."""
+
+    def raised_before(self, *limits: str, image: str = "nginx:1.27", seen_well: Sequence[int] = (1, 2)) -> Evidence:
+        """Revisions that differ in the limit, the last of which is the present one; the first has that image."""
+        resources = [{"limits": {"memory": limit, "cpu": "1"}, "requests": {"memory": limit}} for limit in limits]
+        first = template(container(image=image, resources=resources[0]))
+        later = [template(container(resources=one)) for one in resources[1:]]
+        sets = [replica_set(one, number=number) for number, one in enumerate((first, *later), 1)]
+        broken = pod(waiting("CrashLoopBackOff", restarts=3, last=OOM), of=sets[-1])
+        listed: dict[str, list[Object]] = {"LimitRange": [], "ResourceQuota": [], "Node": []}
+        present = (first, *later)[-1]
+        return evidence(snapshot(deployment(present), sets, [broken]), objects=listed, seen_well=seen_well)
+
+    def test_it_is_given_more_again_by_nobody_but_a_person(self) -> None:
+        opinion = certain(self.raised_before("128Mi", "256Mi"))
+        assert (opinion.proposal.confidence, opinion.proposal.edits[0].value) == (SUGGESTED, "512Mi")
+        assert "put the next kill off" in opinion.diagnosis.rests_on[-1]
+
+    @pytest.mark.parametrize(
+        "earlier",
+        [{"image": "nginx:1.0"}, {"seen_well": [2]}],
+        ids=["another program", "what was never well with less"],
+    )
+    def test_what_an_earlier_revision_needed_otherwise_is_no_reason_to_ask(self, earlier: Object) -> None:
+        assert certain(self.raised_before("128Mi", "256Mi", **earlier)).proposal.confidence == ONLY_ONE_FITS
+
+    def test_the_steps_of_one_incident_are_no_raise_before_it(self) -> None:
+        """It was well with 128Mi for long; the first step of this incident was not enough."""
+        first = certain(self.raised_before("128Mi"))
+        assert first.proposal.confidence == ONLY_ONE_FITS
+        again = Round(number=1, diagnosis=first.diagnosis, proposal=first.proposal)
+        taken = self.raised_before("128Mi", "256Mi", seen_well=[1])
+        assert certain(taken, (again,)).proposal.confidence == ONLY_ONE_FITS
+        assert certain(taken).proposal.confidence == SUGGESTED
+
+
 class TestBounds:
     """What the namespace and the nodes allow."""
 
@@ -219,6 +258,37 @@ class TestWhatSaysHowMuch:
     ) -> None:
         (edit,) = certain(killed(HALF_A_GIG, ranges=[limit_range("512Mi")], **fields)).proposal.edits
         assert (edit.path, edit.value) == (f"{WEB}/{path}", lowered)
+
+    @pytest.mark.parametrize(
+        ("fields", "edits"),
+        [
+            (
+                {"env": [{"name": "JAVA_OPTS", "value": "-Xms2g -Xmx2g -Xss1m"}]},
+                {"env[JAVA_OPTS]/value": "-Xms384m -Xmx384m -Xss1m"},
+            ),
+            (
+                {"command": ["java", "-Xms1024m", "-Xmx2048m", "-jar", "/app.jar"]},
+                {"command/1": "-Xms384m", "command/2": "-Xmx384m"},
+            ),
+            (
+                {"env": [{"name": "OPTS", "value": "-XX:InitialHeapSize=2147483648"}], "args": ["-Xmx2g"]},
+                {"env[OPTS]/value": "-XX:InitialHeapSize=384m", "args/0": "-Xmx384m"},
+            ),
+            (
+                {"args": ["sh", "-c", "java '-XX:MinHeapSize=1G' -Xmx2g -jar /app.jar"]},
+                {"args/2": "java '-XX:MinHeapSize=384m' -Xmx384m -jar /app.jar"},
+            ),
+            ({"args": ["-Xms64m", "-Xmx2g"]}, {"args/1": "-Xmx384m"}),
+        ],
+        ids=str,
+    )
+    def test_no_heap_begins_larger_than_it_may_become(self, fields: Object, edits: dict[str, str]) -> None:
+        proposed = certain(killed(HALF_A_GIG, ranges=[limit_range("512Mi")], **fields)).proposal.edits
+        assert {edit.path: edit.value for edit in proposed} == {f"{WEB}/{at}": text for at, text in edits.items()}
+
+    def test_a_heap_beside_what_is_masked_is_told_and_not_set(self) -> None:
+        env = [{"name": "JAVA_OPTS", "value": f"-Dstore.password={MASK} -Xmx2g"}]
+        assert "masked" in silent(killed(HALF_A_GIG, ranges=[limit_range("512Mi")], env=env)).because
 
     @pytest.mark.parametrize(
         "text",

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from incidents.evidence import Evidence
+from incidents.masking import MASK
 from incidents.proposals import Needs, Opinion, SetField, Silent
+from playbooks.confidence import CERTAIN, LIKELY, SUGGESTED
 from playbooks.probes import consider
 from tests.builders import (
     condition,
@@ -149,6 +151,95 @@ def test_a_path_that_is_not_there_becomes_the_one_that_a_sibling_asks() -> None:
     said = "Readiness probe failed: HTTP probe failed with statuscode: 404"
     edit = certain(failing(said, readinessProbe=get(8080), livenessProbe=live, services=[]))
     assert (edit.path, edit.value) == (f"{WEB}/readinessProbe/httpGet/path", "/healthz")
+
+
+NOT_THERE = "probe failed: HTTP probe failed with statuscode: 404"
+
+
+def beside(asked: str, sibling: str, *, failing_one: str = "Liveness", before: str = "") -> Opinion:
+    """What is made of a probe whose path is not there, beside another that asks a path which is.
+
+    ``before``: what the same probe asked in the good revision, of another version of the program.
+    """
+    at, of = ("livenessProbe", "readinessProbe") if failing_one == "Liveness" else ("readinessProbe", "livenessProbe")
+    asked_before: Object = {at: get(8080, path=before)}
+    good = container(image="nginx:1.26", **asked_before) if before else None
+    probes: Object = {at: get(8080, path=asked), of: get(8080, path=sibling)}
+    killed = "liveness" if failing_one == "Liveness" else ""
+    answer = consider(failing(f"{failing_one} {NOT_THERE}", services=[], killed=killed, before=good, **probes), ())
+    assert isinstance(answer, Opinion), answer
+    (edit,) = answer.proposal.edits
+    assert (edit.path, edit.value) == (f"{WEB}/{at}/httpGet/path", sibling)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "sibling"),
+    [
+        ("/helthz", "/ready/db"),
+        ("/livez", "/readyz"),
+        ("/healthz", "/db/health"),
+        ("/healthz", "/health/ready"),
+        ("/", "/healthz"),
+    ],
+)
+def test_a_liveness_probe_gets_a_path_that_finds_out_something_else_only_from_a_person(
+    asked: str, sibling: str
+) -> None:
+    answer = beside(asked, sibling)
+    assert answer.proposal.confidence == SUGGESTED < LIKELY
+    assert "for a person to say" in answer.proposal.reason
+
+
+@pytest.mark.parametrize(("asked", "sibling"), [("/helthz", "/livez"), ("/ready", "/healthz"), ("/ready", "/")])
+def test_a_readiness_probe_gets_the_path_of_a_liveness_probe_only_from_a_person(asked: str, sibling: str) -> None:
+    assert beside(asked, sibling, failing_one="Readiness").proposal.confidence == SUGGESTED
+
+
+@pytest.mark.parametrize(
+    ("asked", "sibling"),
+    [("/heatlhz", "/healthz"), ("/health", "/healthz"), ("/api/health", "/healthz"), ("/health", "/actuator/health")],
+)
+@pytest.mark.parametrize("failing_one", ["Liveness", "Readiness"])
+def test_a_slip_of_the_siblings_path_and_another_word_for_health_are_certain(
+    failing_one: str, asked: str, sibling: str
+) -> None:
+    assert beside(asked, sibling, failing_one=failing_one).proposal.confidence == CERTAIN
+
+
+def test_the_siblings_path_is_certain_where_the_good_revision_asked_it_in_the_same_probe() -> None:
+    assert beside("/livez", "/alive/and/well", before="/alive/and/well").proposal.confidence == CERTAIN
+    assert beside("/livez", "/alive/and/well", before="/live").proposal.confidence == SUGGESTED
+
+
+def with_token(value: str, **fields: Any) -> Object:
+    return get(fields.pop("port", 8080), httpHeaders=[{"name": "Authorization", "value": value}], **fields)
+
+
+def test_a_probe_of_which_something_is_masked_is_put_back_in_the_one_field_that_differs() -> None:
+    taken = failing(readinessProbe=with_token(MASK, port=8081), before=container(readinessProbe=with_token(MASK)))
+    assert certain(taken) == SetField(path=f"{WEB}/readinessProbe/httpGet/port", expected=8081, value=8080)
+
+
+@pytest.mark.parametrize("now", [get(8081), get(8080), with_token("Bearer x"), with_token(MASK, port=8081, path="/x")])
+def test_what_is_masked_is_never_put_back(now: Object) -> None:
+    answer = consider(
+        with_image(failing(readinessProbe=now, services=[], before=container(readinessProbe=with_token(MASK)))), ()
+    )
+    assert isinstance(answer, Silent), answer
+
+
+def test_a_probe_that_asks_with_what_is_masked_is_not_made_a_startup_probe_too() -> None:
+    said = REFUSED.replace("Readiness", "Liveness").replace("8081", "8080")
+    fields: Object = {"ports": [{"containerPort": 8080}], "services": [], "log": "listening on :8080"}
+    assert certain(failing(said, livenessProbe=with_token("x"), killed="liveness", **fields)).value is not None
+    unsure(failing(said, livenessProbe=with_token(MASK), killed="liveness", **fields))
+
+
+@pytest.mark.parametrize(("asked", "sibling"), [("/heatlhz", f"/healthz?{MASK}"), (f"/heatlhz?{MASK}", "/healthz")])
+def test_no_path_that_is_masked_is_asked_or_replaced(asked: str, sibling: str) -> None:
+    probes: Object = {"readinessProbe": get(8080, path=asked), "livenessProbe": get(8080, path=sibling)}
+    unsure(failing(f"Readiness {NOT_THERE}", services=[], **probes))
 
 
 @pytest.mark.parametrize(("ago", "answers"), [(120, True), (20, False)])

@@ -1,5 +1,6 @@
 """ConfigMaps, Secrets and keys that are not there: the one that was meant, or a person."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -9,8 +10,10 @@ from incidents.evidence import Evidence
 from incidents.health import Finding
 from incidents.proposals import Needs, Opinion, RollBack, SetField, Silent
 from incidents.symptoms import Symptom
+from playbooks.belonging import BESIDE
+from playbooks.confidence import ONLY_ONE_FITS, SUGGESTED
 from playbooks.references import consider
-from tests.builders import container, deployment, evidence, pod, replica_set, snapshot, template, waiting
+from tests.builders import container, deployment, evidence, pod, replica_set, snapshot, stamp, template, waiting
 
 Object = dict[str, Any]
 WEB = "/spec/template/spec/containers[web]"
@@ -37,7 +40,8 @@ def failing(
     present = template(container(**fields), **(spec or {}))
     new = replica_set(present)
     broken = pod(waiting("CreateContainerConfigError", message), of=new)
-    return evidence(snapshot(deployment(present), [new], [broken]), objects=listed)
+    objects = {**{kind: [] for kind in BESIDE}, **listed} if listed is not None else None
+    return evidence(snapshot(deployment(present), [new], [broken]), objects=objects)
 
 
 def from_env(name: str) -> Object:
@@ -94,6 +98,64 @@ def test_without_one_that_fits_a_person_is_told_what_is_missing(there: list[Obje
     assert "mail-setings" in answer.diagnosis.cause
 
 
+def beside(*names: str, **labels: str) -> list[Object]:
+    made = {"template": {"metadata": {"labels": labels}}}
+    return [{"kind": "Deployment", "metadata": {"name": name}, "spec": made} for name in names]
+
+
+@pytest.mark.parametrize(("asked", "there"), [("web-config", "wbe-config"), ("eu-web", "eu-wbe")])
+def test_a_name_that_says_what_the_workload_is_called_is_no_slip_and_a_person_is_asked(asked: str, there: str) -> None:
+    taken = failing(f'configmap "{asked}" not found', listed={"ConfigMap": [keyed(there)]}, **from_env(asked))
+    answer = consider(taken, ())
+    assert isinstance(answer, Opinion)
+    assert answer.proposal.confidence == SUGGESTED
+    assert any(f"{asked} says web" in said for said in answer.diagnosis.rests_on)
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "workloads"),
+    [
+        ("mail-setings", keyed("mail-settings"), beside("mail")),
+        ("mail-setings", keyed("mail-settings"), beside("web", "mail", app="web")),
+        ("mail-setings", labelled("mail-settings", app="web"), beside("mail", app="web")),  # a label that all have
+        ("web-api-setings", keyed("web-api-settings"), beside("web-api")),
+    ],
+    ids=["its name", "among others", "a label of all", "a longer name"],
+)
+def test_what_bears_the_name_of_another_workload_is_that_ones(
+    asked: str, there: Object, workloads: list[Object]
+) -> None:
+    listed = {"ConfigMap": [there], "Deployment": workloads}
+    assert isinstance(consider(failing(f'configmap "{asked}" not found', listed=listed, **from_env(asked)), ()), Silent)
+
+
+@pytest.mark.parametrize(
+    ("there", "workloads"),
+    [
+        (keyed("web-settings"), beside("we", "mail")),
+        (labelled("web-settings", app="web"), beside("web-settings", app="mail")),
+    ],
+    ids=["its own name", "its own label"],
+)
+def test_what_is_its_own_by_name_or_label_is_meant_whoever_is_beside_it(there: Object, workloads: list[Object]) -> None:
+    listed = {"ConfigMap": [there], "Deployment": workloads}
+    answer = consider(failing('configmap "web-setings" not found', listed=listed, **from_env("web-setings")), ())
+    assert isinstance(answer, Opinion)
+    assert answer.proposal.confidence == ONLY_ONE_FITS
+
+
+def test_who_is_beside_it_has_to_be_known_first_and_where_it_cannot_be_read_a_person_is_asked() -> None:
+    taken = failing(
+        'configmap "mail-setings" not found', listed={"ConfigMap": [keyed("mail-settings")]}, **from_env("mail-setings")
+    )
+    maps = {"ConfigMap": taken.objects["ConfigMap"]}
+    only = msgspec.structs.replace(taken, objects=maps, answers={"objects:ConfigMap": ()})
+    assert isinstance(consider(only, ()), Needs)
+    unread = consider(msgspec.structs.replace(only, answers=taken.answers), ())
+    assert isinstance(unread, Opinion)
+    assert unread.proposal.confidence == SUGGESTED
+
+
 @pytest.mark.parametrize(
     ("asked", "keys", "meant"), [("HOSTT", ["HOST"], "HOST"), ("log-level", ["LOG_LEVEL", "X"], "LOG_LEVEL")]
 )
@@ -144,12 +206,15 @@ def test_one_that_may_be_missing_is_left_as_it_is() -> None:
     assert [edit.value for edit in answer.proposal.action] == ["mail-settings"]
 
 
-def after_a_change(*, before: Object, now: Object) -> Evidence:
+def after_a_change(
+    *, before: Object, now: Object, missing: str = "gone", age: float = 60, there: str = "unlike"
+) -> Evidence:
     old, new = replica_set(template(container(**before)), number=1), replica_set(template(container(**now)), number=2)
-    broken = pod(waiting("CreateContainerConfigError", 'configmap "gone" not found'), of=new)
+    broken = pod(waiting("CreateContainerConfigError", f'configmap "{missing}" not found'), of=new, age=age)
     pods = [broken, pod(name="web-old", of=old, ready=True)]
     workload = deployment(template(container(**now)))
-    return evidence(snapshot(workload, [old, new], pods), objects={"ConfigMap": [keyed("unlike")]})
+    listed = {**dict.fromkeys(BESIDE, ()), "ConfigMap": [keyed(there)]}
+    return evidence(snapshot(workload, [old, new], pods), objects=listed)
 
 
 def test_a_reference_that_came_with_a_change_is_taken_back_with_it() -> None:
@@ -157,6 +222,59 @@ def test_a_reference_that_came_with_a_change_is_taken_back_with_it() -> None:
     assert isinstance(answer, Opinion)
     assert isinstance(answer.proposal.action, RollBack)
     assert answer.proposal.action.replica_set == "web-h1"
+
+
+def test_what_a_new_revision_names_may_be_on_its_way_and_is_not_taken_back_before_a_pod_has_waited_for_it() -> None:
+    soon = after_a_change(before={}, now=from_env("gone"), age=12)
+    answer = consider(soon, ())
+    assert isinstance(answer, Silent)
+    assert "may be on its way" in answer.because
+    assert answer.diagnosis is not None
+    assert answer.diagnosis.cause == "ConfigMap gone does not exist"
+    later = msgspec.structs.replace(soon, taken_at=soon.taken_at + timedelta(seconds=50))
+    assert isinstance(consider(later, ()), Opinion)
+    assert isinstance(consider(msgspec.structs.replace(soon, speed=20.0), ()), Opinion)
+
+
+def test_a_pod_that_waits_for_something_else_says_nothing_of_how_long_it_has_been_missing() -> None:
+    soon = after_a_change(before={}, now=from_env("gone"), age=12)
+    new = soon.snapshot.replica_sets[1]
+    starting = pod(waiting("ContainerCreating"), of=new, name="web-2", age=9000)
+    both = msgspec.structs.replace(
+        soon, snapshot=msgspec.structs.replace(soon.snapshot, pods=(*soon.snapshot.pods, starting))
+    )
+    assert isinstance(consider(both, ()), Silent)
+
+
+def test_what_a_new_revision_mounts_is_taken_back_once_its_pod_has_waited_for_it() -> None:
+    said, volume = (
+        'MountVolume.SetUp failed for volume "cfg" : configmap "gone" not found',
+        {"configMap": {"name": "gone"}},
+    )
+    for age, kind in ((12, Silent), (60, Opinion)):
+        now = mounting(said, keyed("unlike"), **volume)
+        (stuck,), old = now.snapshot.pods, replica_set(template(container()), number=1)
+        stuck["metadata"]["creationTimestamp"] = stamp(age)
+        pods = [stuck, pod(name="web-old", of=old, ready=True)]
+        both = evidence(snapshot(now.snapshot.workload, [old, *now.snapshot.replica_sets], pods), objects=now.objects)
+        taken = msgspec.structs.replace(both, events=now.events, health=now.health)
+        assert isinstance(consider(taken, ()), kind)
+
+
+def test_a_misspelt_name_is_corrected_however_short_its_pod_has_waited() -> None:
+    now = from_env("mail-setings")
+    taken = after_a_change(before={}, now=now, missing="mail-setings", age=2, there="mail-settings")
+    answer = consider(taken, ())
+    assert isinstance(answer, Opinion)
+    assert isinstance(answer.proposal.action, tuple)
+
+
+def test_a_name_that_may_be_no_slip_is_taken_back_with_its_change_before_anybody_is_asked_for_another() -> None:
+    now = from_env("web-config")
+    for age, kind in ((12, Silent), (60, Opinion)):
+        answer = consider(after_a_change(before={}, now=now, missing="web-config", age=age, there="wbe-config"), ())
+        assert isinstance(answer, kind)
+        assert isinstance(answer, Silent) or isinstance(answer.proposal.action, RollBack)
 
 
 def test_one_that_the_good_revision_has_too_would_fail_there_as_well() -> None:

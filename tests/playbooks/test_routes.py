@@ -19,10 +19,12 @@ def service(name: str, port: int = 80, **fields: Any) -> Object:
     return {"kind": "Service", "metadata": {"name": name}, "spec": {"ports": [{"port": port}], **fields}}
 
 
-def ingress(*backends: str, port: Object | None = None, name: str = "front", **spec: Any) -> Object:
-    paths = [{"backend": {"service": {"name": one, "port": port or {"number": 80}}}} for one in backends]
+def ingress(
+    *backends: str, port: Object | None = None, name: str = "front", host: str = "", path: str = "/", **spec: Any
+) -> Object:
+    paths = [{"path": path, "backend": {"service": {"name": one, "port": port or {"number": 80}}}} for one in backends]
     metadata = {"name": name, "namespace": "shop", "uid": "uid-in", "creationTimestamp": stamp(9000)}
-    rules = [{"http": {"paths": paths}}] if paths else []
+    rules = [{"host": host, "http": {"paths": paths}}] if paths else []
     kind = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"}
     return {**kind, "metadata": metadata, "spec": {"rules": rules, **spec}}
 
@@ -67,11 +69,28 @@ def test_every_use_of_a_misspelt_service_is_corrected() -> None:
         (ingress("katalog", port={"name": "http"}), [service("catalog")]),
         (ingress("katalog"), [service("catalog", type="ExternalName")]),
         (ingress("katalog", name="katalog"), [service("catalog")]),  # said twice
+        (ingress("katalog-api", name="katalog"), [service("catalog-api")]),
+        (ingress("katalog", host="katalog.example"), [service("catalog")]),
+        (ingress("katalog", host="shop-katalog.example"), [service("catalog")]),
+        (ingress("katalog-api", path="/v1/katalog"), [service("catalog-api")]),
         (ingress("katalog", "odrers"), [service("catalog"), service("orders")]),
         (ingress(defaultBackend={"service": {"name": "katalog", "port": {"number": 80}}}), [service("catalog")]),
         (ingress("katalog"), [service("catalog"), service("katalogs")]),
     ],
-    ids=["nothing like it", "port", "port name", "external", "twice", "two lost", "default", "two near"],
+    ids=[
+        "nothing like it",
+        "port",
+        "port name",
+        "external",
+        "twice",
+        "longer name",
+        "host",
+        "host's part",
+        "path",
+        "two lost",
+        "default",
+        "two near",
+    ],
 )
 def test_what_an_ingress_is_not_certain_to_mean_is_for_a_person(found: Object, services: list[Object]) -> None:
     assert "Service katalog" in told(lost(found, *services))

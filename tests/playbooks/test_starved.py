@@ -10,6 +10,7 @@ from incidents.evidence import EventLine, Evidence, Want, WantKind
 from incidents.incident import Result, Round, Verification
 from incidents.proposals import Needs, Opinion, SetField, Silent
 from playbooks import consult
+from playbooks.confidence import CERTAIN, LIKELY, SUGGESTED
 from tests.builders import (
     NAMESPACE,
     condition,
@@ -74,6 +75,12 @@ def edit(taken: Evidence, rounds: tuple[Round, ...] = ()) -> SetField:
     return found
 
 
+def confidence(taken: Evidence) -> float:
+    answer = consult(taken, ())
+    assert isinstance(answer, Opinion), answer
+    return answer.proposal.confidence
+
+
 def told(taken: Evidence, rounds: tuple[Round, ...] = ()) -> str:
     answer = consult(taken, rounds)
     assert isinstance(answer, Silent), answer
@@ -109,16 +116,33 @@ def test_the_limit_is_doubled_before_anybody_waits_longer() -> None:
 @pytest.mark.parametrize(
     "used",
     [
-        (),  # nobody could read them, or the pod has been restarted just now
         ("cpu=94m",),
+        ("cpu=0",),
         ("cpu=100m", "cpu=20m"),
-        ("cpu=100m", ""),
-        ("memory=100Mi",),
-        ("cpu=lots",),
+        ("cpu=20m", ""),
     ],
 )
 def test_what_does_not_use_up_its_limit_in_every_pod_that_fails_is_given_more_patience(used: Sequence[str]) -> None:
     assert edit(slow(used)).path == TIMEOUT
+    assert confidence(slow(used)) == LIKELY
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        (),  # nobody could read them, or the pod has been restarted just now
+        ("memory=100Mi",),
+        ("cpu=lots",),
+    ],
+)
+def test_nobody_is_given_more_patience_without_being_asked_where_the_limit_may_be_why(used: Sequence[str]) -> None:
+    assert edit(slow(used)).path == TIMEOUT
+    assert confidence(slow(used)) == SUGGESTED
+
+
+def test_pods_that_are_not_measured_say_nothing_of_those_that_are() -> None:
+    assert edit(slow(("cpu=100m", ""))).path == LIMIT
+    assert confidence(slow(("cpu=100m", ""))) == CERTAIN
 
 
 def test_without_a_limit_nobody_asks_for_metrics() -> None:

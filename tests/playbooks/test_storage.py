@@ -7,6 +7,7 @@ import pytest
 
 from incidents.evidence import Evidence
 from incidents.proposals import Needs, Opinion, SetField, Silent
+from playbooks.confidence import ONLY_ONE_FITS, SUGGESTED
 from playbooks.storage import consider
 from tests.builders import condition, container, deployment, evidence, pod, replica_set, snapshot, template
 
@@ -165,6 +166,51 @@ def test_a_claim_that_says_it_is_not_for_this_one_is_not_mounted(metadata: Objec
     other = claim()
     other["metadata"].update(metadata)
     assert "web-dtaa" in told(mounting("web-dtaa", NOT_FOUND, PersistentVolumeClaim=[other], **NOBODY))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "there", "phase"),
+    [
+        ("web-data", "wbe-data", "Pending"),  # it says what the workload is called, and may only be late
+        ("data-web", "data-wbe", "Bound"),
+        ("ledger-dtaa", "ledger-data", "Bound"),  # nothing says whose it is, and somebody may want what it holds
+    ],
+)
+def test_a_claim_that_may_be_another_programs_is_mounted_only_if_a_person_agrees(
+    wrong: str, there: str, phase: str
+) -> None:
+    said = NOT_FOUND.replace("web-dtaa", wrong)
+    answer = consider(mounting(wrong, said, PersistentVolumeClaim=[claim(there, phase)], **NOBODY), ())
+    assert isinstance(answer, Opinion)
+    assert answer.proposal.confidence == SUGGESTED
+
+
+@pytest.mark.parametrize(
+    ("wrong", "there", "phase"), [("web-dtaa", "web-data", "Bound"), ("ledger-dtaa", "ledger-data", "Pending")]
+)
+def test_a_claim_of_its_own_name_or_with_nothing_in_it_is_mounted(wrong: str, there: str, phase: str) -> None:
+    said = NOT_FOUND.replace("web-dtaa", wrong)
+    answer = consider(mounting(wrong, said, PersistentVolumeClaim=[claim(there, phase)], **NOBODY), ())
+    assert isinstance(answer, Opinion)
+    assert answer.proposal.confidence == ONLY_ONE_FITS
+
+
+def test_a_label_that_other_workloads_have_as_well_does_not_say_whose_a_claim_is() -> None:
+    labelled = claim("ledger-data")
+    labelled["metadata"]["labels"] = {"app": "web"}
+    said, here = NOT_FOUND.replace("web-dtaa", "ledger-dtaa"), [labelled]
+    sharing = resting("Deployment", name="api", template={"metadata": {"labels": {"app": "web"}}})
+    for beside, certain in (([], ONLY_ONE_FITS), ([sharing], SUGGESTED)):
+        there = NOBODY | {"Deployment": beside, "PersistentVolumeClaim": here}
+        answer = consider(mounting("ledger-dtaa", said, **there), ())
+        assert isinstance(answer, Opinion)
+        assert answer.proposal.confidence == certain
+
+
+def test_a_claim_that_begins_with_the_name_of_another_workload_is_that_ones() -> None:
+    said = NOT_FOUND.replace("web-dtaa", "ledger-dtaa")
+    there = NOBODY | {"Deployment": [resting("Deployment", name="ledger")]}
+    assert "ledger-dtaa" in told(mounting("ledger-dtaa", said, PersistentVolumeClaim=[claim("ledger-data")], **there))
 
 
 def test_what_may_not_all_be_read_is_no_reason_to_mount_anything() -> None:

@@ -79,10 +79,10 @@ class TestPermissions:
     @pytest.mark.parametrize(
         ("verb", "fields", "commands"),
         [
-            ("", {}, 2),
-            ("list", {"to": "default"}, 2),
-            ("get", {}, 1),
-            ("list", {"role": "raeder"}, 1),
+            ("", {}, 4),  # each below what it means
+            ("list", {"to": "default"}, 4),
+            ("get", {}, 2),
+            ("list", {"role": "raeder"}, 2),
             ("list", {}, 0),
         ],
         ids=["nothing is bound", "another has it", "its role lacks it", "its role is missing", "it is granted by now"],
@@ -92,10 +92,29 @@ class TestPermissions:
         assert len(self.commands(permissions.consider(taken, ()))) == commands
 
     def test_what_would_lead_to_other_rights_is_worded_for_nobody(self) -> None:
-        for resource in ("secrets", "pods/exec", "serviceaccounts/token"):
-            log = REFUSED.replace("services", resource)
+        for verb, resource in (
+            ("list", "secrets"),
+            ("list", "pods/exec"),
+            ("create", "serviceaccounts/token"),
+            ("create", "pods"),
+        ):
+            log = REFUSED.replace("services", resource).replace("list", verb)
             taken = crashing(log, listed=self.granted(), serviceAccountName="web")
             assert self.commands(permissions.consider(taken, ())) == ()
+
+    def test_a_pod_without_an_account_of_its_own_is_told_that_it_needs_one(self) -> None:
+        answer = permissions.consider(crashing(REFUSED, listed=self.granted()), ())
+        assert self.commands(answer) == ()
+        assert isinstance(answer, Silent)
+        assert answer.diagnosis is not None
+        assert "it needs a ServiceAccount of its own" in answer.diagnosis.rests_on[-1]
+
+    def test_a_role_that_others_are_bound_to_gets_no_rule_for_the_sake_of_one(self) -> None:
+        listed = self.granted("get")
+        listed["RoleBinding"][0]["subjects"].append({"kind": "Group", "name": "system:serviceaccounts"})
+        answer = permissions.consider(crashing(REFUSED, listed=listed, serviceAccountName="web"), ())
+        assert "create role web-list-services" in self.commands(answer)[1]
+        assert not any("patch role" in line for line in self.commands(answer))
 
     def test_without_a_look_at_the_roles_nothing_is_worded(self) -> None:
         asked = crashing(REFUSED, listed=self.granted(), serviceAccountName="web")

@@ -10,12 +10,13 @@ from urllib.parse import unquote
 
 import orjson
 
-from incidents.objects import KINDS, LISTED
+from incidents.objects import CONTROLLER_REVISION, KINDS, LISTED
 from tools.cluster.errors import ClusterError, NotFound, Unreachable
 from tools.cluster.transport import Query, Transport
 
 Object = dict[str, Any]
-_KNOWN = {**KINDS, **{(kind.api_version, kind.kind): kind for kind in LISTED.values()}}
+_LISTED = (*LISTED.values(), CONTROLLER_REVISION)
+_KNOWN = {**KINDS, **{(kind.api_version, kind.kind): kind for kind in _LISTED}}
 
 
 class ScriptedCluster(Transport):

@@ -4,13 +4,15 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from incidents.changes import CHANGE_ANNOTATION, UNTIL_ANNOTATION, Anew, ChangeState, InverseKind, LeafChange
+from incidents.masking import MASK
 from incidents.objects import ChangeId, reference
 from incidents.patch import leaf_diff
 from incidents.policy import Answer, Bounds, Mode, Policy, Verdict
-from incidents.proposals import RollBack, SetField
+from incidents.proposals import Recreate, RollBack, SetField
 from incidents.snapshot import template_digest
 from incidents.symptoms import Symptom
 from remediation.guardrails import View, before_dry_run, on_difference
@@ -116,6 +118,20 @@ def test_no_ruling_at_all_is_a_refusal() -> None:
 )
 def test_the_mode_refuses_asks_or_allows(mode: Mode, answer: Answer) -> None:
     assert judged(view(policy=Policy(mode=mode))).answer is answer
+
+
+@pytest.mark.parametrize(
+    "value",
+    [MASK, f"Bearer {MASK}", {"httpGet": {"httpHeaders": [{"name": "Authorization", "value": MASK}]}}, ["--key", MASK]],
+    ids=str,
+)
+@pytest.mark.parametrize("anew", [False, True])
+def test_what_is_masked_in_the_evidence_is_written_by_nobody(value: object, anew: bool) -> None:
+    edit = SetField(path=IMAGE_PATH, expected="nginx:1.27", value=value)
+    asked = msgspec.structs.replace(proposal(), action=Recreate(edits=(edit,)) if anew else (edit,))
+    verdict = before_dry_run(view(proposal=asked))
+    assert verdict.answer is Answer.REFUSE
+    assert "masked" in rules(verdict)
 
 
 def test_the_default_policy_asks_a_person() -> None:

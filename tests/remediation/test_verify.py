@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -24,16 +24,18 @@ from tests.builders import (
     container,
     deployment,
     not_there,
+    owned_by,
     pod,
     proposal,
     replica_set,
     running,
+    stamp,
     template,
     waiting,
 )
 from tests.clocks import FakeClock
 from tests.remediation.scripted import ScriptedCluster
-from tests.stateful import member, stateful_set
+from tests.stateful import controller_revision, daemon_pod, daemon_set, member, stateful_set
 from tools.clock import Clock
 from tools.cluster.errors import Unreachable
 from tools.cluster.reader import Reader
@@ -381,3 +383,120 @@ class TestOrderedSets:
         )
         assert (await verifier.verify(of)).result is Result.WELL
         assert len(deleting.asked) > 5
+
+    async def test_pods_that_a_parallel_set_has_not_replaced_yet_say_nothing_of_its_new_template(self) -> None:
+        parallel = stateful_set(ready=1, podManagementPolicy="Parallel")
+        old = member(0, revision="bad", ready=False)
+        old["status"]["containerStatuses"] = [running(restarts=4, last=killed(-5))]
+        film = Film((0, [parallel, old, member(1)]), (60, [stateful_set(ready=2), member(0), member(1)]))
+        of = _of_set(parallel, Symptom.OOM_KILLED)
+        verification, seconds = await judged(film, of)
+        assert (verification.result, seconds >= 60 + SETTLE) == (Result.WELL, True)
+
+
+def _of_set(workload: Object, ends: Symptom, *, deadline: float = 600) -> Change:
+    made = proposal(ends=ends, target=reference(workload))
+    until = NOW + timedelta(seconds=deadline)
+    standing = change(made=made, state=ChangeState.APPLIED, sent_at=NOW, deadline=until, ready_before=3)
+    return _of_spec(standing, workload)
+
+
+class TestRolloutsThatTakeTheirTime:
+    """A DaemonSet replaces its pods one by one: those of before say nothing, and no deadline ends what goes on."""
+
+    OLD, NEW = template(container(image="nginx:1.0")), template()
+    REVISIONS = (
+        controller_revision(OLD, hash_="old", number=1),
+        controller_revision(NEW, hash_="new", number=2),
+    )
+
+    def nodes(self, updated: int, *, made: float = 0, failing: str = "") -> World:
+        """Three nodes, so many of them with a pod of the new revision, made so many seconds after the beginning."""
+        crashed = running(restarts=4, last=killed(-1))
+        pods = [
+            daemon_pod(
+                f"web-{number}",
+                crashed if failing == f"web-{number}" else running(),
+                revision="new" if number < updated else "old",
+                age=-made if number < updated else 9_000,
+            )
+            for number in range(3)
+        ]
+        return [daemon_set(self.NEW, updated=updated), *self.REVISIONS, *pods]
+
+    async def test_a_pod_that_is_not_replaced_yet_says_nothing_of_the_new_template(self) -> None:
+        film = Film((0, self.nodes(1, failing="web-2")), (90, self.nodes(3, made=80)))
+        verification, seconds = await judged(film, _of_set(daemon_set(self.NEW), Symptom.OOM_KILLED))
+        assert (verification.result, seconds >= 90 + SETTLE) == (Result.WELL, True)
+
+    async def test_a_new_pod_that_fails_does(self) -> None:
+        film = Film((0, self.nodes(1, failing="web-0")))
+        verification, seconds = await judged(film, _of_set(daemon_set(self.NEW), Symptom.OOM_KILLED))
+        assert (verification.result, seconds <= 2) == (Result.NO_BETTER, True)
+
+    async def test_without_a_history_none_says_anything_until_all_are_replaced(self) -> None:
+        first, last = self.nodes(1, failing="web-2"), self.nodes(3, made=80)
+        film = Film(
+            *((at, [one for one in scene if one not in self.REVISIONS]) for at, scene in ((0, first), (90, last)))
+        )
+        verification, seconds = await judged(film, _of_set(daemon_set(self.NEW), Symptom.OOM_KILLED))
+        assert (verification.result, seconds >= 90 + SETTLE) == (Result.WELL, True)
+
+    async def test_one_that_goes_on_at_the_deadline_is_waited_for(self) -> None:
+        film = Film((0, self.nodes(1)), (500, self.nodes(2, made=490)), (900, self.nodes(3, made=890)))
+        verification, seconds = await judged(film, _of_set(daemon_set(self.NEW), Symptom.OOM_KILLED))
+        assert (verification.result, seconds >= 900 + SETTLE) == (Result.WELL, True)
+
+    async def test_one_that_has_stopped_is_judged_at_its_deadline(self) -> None:
+        film = Film((0, self.nodes(1)))
+        verification, seconds = await judged(film, _of_set(daemon_set(self.NEW), Symptom.OOM_KILLED))
+        assert (verification.result, 600 <= seconds <= 610) == (Result.BETTER, True)
+        assert "3 of 3 ready after its deadline" in verification.detail
+
+    async def test_one_that_goes_on_for_ever_is_not_undone_and_said_so(self) -> None:
+        film = Film(*((float(at), self.nodes(1 + at % 2, made=at)) for at in range(0, 4_000, 200)))
+        verification, seconds = await judged(film, _of_set(daemon_set(self.NEW), Symptom.OOM_KILLED))
+        assert (verification.result, 3_200 < seconds < 3_400) == (Result.CANNOT_TELL, True)
+        assert "still on its way" in verification.detail
+
+
+class TestCronJobs:
+    """Only what a CronJob makes after a change says anything of it."""
+
+    CRON_JOB: ClassVar[Object] = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "uid-web", "generation": 2},
+        "spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": template()}}},
+        "status": {},
+    }
+
+    def running(self, seconds: float, *statuses: Object) -> World:
+        """A Job and its pod, made so many seconds after the test's beginning."""
+        job = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": "web-1",
+                "namespace": "shop",
+                "uid": "uid-job",
+                "creationTimestamp": stamp(-seconds),
+                "ownerReferences": [owned_by("CronJob", "web", "uid-web", "batch/v1")],
+            },
+            "spec": {"selector": {"matchLabels": {"app": "web"}}},
+            "status": {"active": 1},
+        }
+        made = pod(*statuses, phase="Pending", age=-seconds)
+        made["metadata"]["ownerReferences"] = [owned_by("Job", "web-1", "uid-job", "batch/v1")]
+        return [self.CRON_JOB, job, made]
+
+    async def test_a_job_of_before_says_nothing_and_without_another_nobody_can_tell(self) -> None:
+        film = Film((0, self.running(-900, not_there("nginx:1.28"))))
+        verification, seconds = await judged(film, _of_set(self.CRON_JOB, Symptom.IMAGE_PULL))
+        assert (verification.result, seconds >= 600) == (Result.CANNOT_TELL, True)
+        assert "no Job of it has been made since" in verification.detail
+
+    async def test_a_job_that_was_made_since_and_fails_does(self) -> None:
+        before, since = self.running(-900, not_there("nginx:1.28")), self.running(30, not_there("nginx:1.28"))
+        verification, seconds = await judged(Film((0, before), (40, since)), _of_set(self.CRON_JOB, Symptom.IMAGE_PULL))
+        assert (verification.result, 40 <= seconds < 70) == (Result.NO_BETTER, True)

@@ -7,9 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from incidents.objects import INGRESS, SECRET
+from scraper.grace import Advice
 from tests.scraper.seeing import seeing, thing
 from tests.scraper.test_sweep import BLIND, SERVED, route
-from tools.cluster.errors import ClusterError, Forbidden, ServerFailed
+from tools.cluster.errors import Busy, ClusterError, Forbidden, ServerFailed
 from tools.cluster.transport import Query
 
 Object = dict[str, Any]
@@ -33,7 +34,33 @@ async def test_an_ingress_is_judged_by_its_certificates_only_where_secrets_may_b
         assert [str(one.subject) for one in await found.incidents()] == ["ingress/second in shop"] * granted
 
 
-@pytest.mark.parametrize("refusal", [Forbidden("no", code=403), ServerFailed("not now", code=500)], ids=str)
+UNREADABLE = ServerFailed("unable to transform key", code=500)
+AWAY = Busy("not now", code=503)
+
+
+@pytest.mark.parametrize("failure", [UNREADABLE, ClusterError("the list of secrets cannot be read")], ids=str)
+async def test_an_ingress_is_judged_by_all_else_where_secrets_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: ClusterError
+) -> None:
+    one = door("b", "fornt", tls=[{"secretName": "tls"}])
+    async with seeing(tmp_path, one, *SERVED, BLIND) as found:
+        read = found.cluster.read
+
+        async def refusing(path: str, query: Query | None = None) -> bytes:
+            if path.endswith("/secrets"):
+                raise failure
+            return await read(path, query)
+
+        monkeypatch.setattr(found.cluster, "read", refusing)
+        found.reader.secret_keys = True
+        assert await found.sweep() == 2
+        assert {one.subject.name for one in await found.incidents()} == {"b", "web-scaler"}
+        (incident,) = [one for one in await found.incidents() if one.subject.name == "b"]
+        found.clock.advance(60)
+        assert await found.grace.advise(incident) is Advice.WORK
+
+
+@pytest.mark.parametrize("refusal", [Forbidden("no", code=403), UNREADABLE, AWAY], ids=str)
 async def test_secrets_that_cannot_be_listed_cost_the_judgement_of_certificates_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: ClusterError
 ) -> None:

@@ -54,6 +54,23 @@ async def test_an_old_warning_about_a_subject_that_is_broken_now_opens_an_incide
         assert await taken(found, event(seconds_ago=3000)) == 1
 
 
+async def test_an_old_warning_about_a_subject_that_cannot_be_judged_opens_an_incident(tmp_path: Path) -> None:
+    odd = deployment(ready=0)
+    odd["spec"]["replicas"] = "many"
+    async with seeing(tmp_path, odd, *BROKEN[1:]) as found:
+        assert await taken(found, event(seconds_ago=3000)) == 1
+        asked = len(found.cluster.requests)
+        assert await taken(found, *(event(number, seconds_ago=3000) for number in range(2, 9))) == 8
+        assert len(found.cluster.requests) == asked
+
+
+async def test_a_warning_whose_subject_cannot_be_found_for_its_shape_costs_no_other(tmp_path: Path) -> None:
+    odd = pod(name="odd-1")
+    odd["metadata"]["ownerReferences"] = ["web"]
+    async with seeing(tmp_path, *BROKEN, odd) as found:
+        assert await taken(found, event(1, name="odd-1"), event(2)) == 1
+
+
 async def test_a_fresh_warning_opens_an_incident_although_health_sees_nothing(tmp_path: Path) -> None:
     async with seeing(tmp_path, *WELL) as found:
         assert await taken(found, event(reason="FailedSync")) == 1

@@ -14,6 +14,7 @@ from incidents.objects import (
     AUTOSCALER,
     CLAIM,
     CRON_JOB,
+    DAEMON_SET,
     INGRESS,
     INGRESS_CLASS,
     JOB,
@@ -22,6 +23,7 @@ from incidents.objects import (
     SERVICE,
     STATEFUL_SET,
     STORAGE_CLASS,
+    Kind,
     selects,
 )
 from incidents.signals import Source
@@ -40,6 +42,7 @@ from tests.builders import (
     running,
     stamp,
     subject,
+    template,
     waiting,
 )
 from tests.scraper.seeing import CLUSTER, seeing, thing
@@ -218,6 +221,55 @@ async def test_revisions_that_are_well_are_remembered_and_those_with_a_crashing_
         found.cluster.serve(web, replica_set(), pod(ready=True))
         await found.sweep()
         assert await found.store.good_revisions(subject()) == {digest}
+
+
+ROLLED = {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "currentRevision": "2", "updateRevision": "2"}
+EVERYWHERE = {"desiredNumberScheduled": 2, "numberAvailable": 2, "updatedNumberScheduled": 2}
+BY_HAND = {"type": "OnDelete"}
+HALF = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "strategy", "known"),
+    [
+        (STATEFUL_SET, ROLLED, {}, True),
+        (STATEFUL_SET, {**ROLLED, "readyReplicas": 0}, {}, False),
+        (STATEFUL_SET, {**ROLLED, "currentRevision": "1", "updatedReplicas": 0}, BY_HAND, False),
+        (STATEFUL_SET, {**ROLLED, "currentRevision": "1", "updatedReplicas": 0}, HALF, False),
+        (DAEMON_SET, EVERYWHERE, {}, True),
+        (DAEMON_SET, {**EVERYWHERE, "updatedNumberScheduled": 1}, BY_HAND, False),
+        (DAEMON_SET, dict.fromkeys(EVERYWHERE, 0), {}, False),
+    ],
+    ids=["set", "not ready", "by hand", "partition", "daemons", "daemons by hand", "no node"],
+)
+async def test_a_template_that_all_pods_of_a_set_are_well_with_is_remembered_at_no_further_request(
+    tmp_path: Path, kind: Kind, status: Object, strategy: Object, known: bool
+) -> None:
+    spec = {
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": template(),
+        "updateStrategy": strategy,
+    }
+    found_as = thing(kind, "web", spec=spec, status={**status, "observedGeneration": 2})
+    found_as["metadata"] |= {"generation": 2}
+    async with seeing(tmp_path, found_as) as found:
+        await found.sweep()
+        good = await found.store.good_revisions(subject(found_as))
+        assert good == ({template_digest(template())} if known else frozenset())
+        asked = [path for _, path in found.cluster.requests]
+        assert len(asked) == len(set(asked))  # each kind once, and nothing read by itself
+        assert not any("controllerrevisions" in path for path in asked)
+
+
+async def test_a_set_with_a_crashing_pod_is_not_remembered(tmp_path: Path) -> None:
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": template()}
+    database = thing(STATEFUL_SET, "web", spec=spec, status=ROLLED)
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "uid-web", "controller": True}
+    shaky = pod(running(restarts=1, last=ended()), ready=True, ownerReferences=[owner])
+    async with seeing(tmp_path, database, shaky) as found:
+        await found.sweep()
+        assert await found.store.good_revisions(subject(database)) == frozenset()
 
 
 async def test_the_images_that_pods_run_and_nodes_hold_are_indexed_by_repository(tmp_path: Path) -> None:

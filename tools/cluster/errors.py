@@ -66,7 +66,7 @@ class Misconfigured(ClusterError):
 
 
 # What reading an object of an unforeseen shape raises. It costs that object, and never what watches all others.
-ODD_OBJECT = (AttributeError, KeyError, TypeError, ValueError)
+ODD_OBJECT = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 _BY_CODE: dict[int, type[ClusterError]] = {
     401: Unauthorized,

@@ -30,6 +30,7 @@ class Permission(msgspec.Struct, frozen=True):
     resource: str
     subresource: str = ""
     namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         name = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
@@ -50,6 +51,7 @@ class OwnObjects:
             "resource": permission.resource,
             "subresource": permission.subresource,
             "namespace": permission.namespace,
+            "name": permission.name,
         }
         body = {
             "apiVersion": ACCESS_REVIEW.api_version,

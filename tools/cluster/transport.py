@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -30,17 +33,20 @@ from tools.cluster.errors import (
     Unreachable,
     error_from,
 )
+from tools.cluster.kubeconfig import REMEDY, default_paths, look_through
 from tools.cluster.spelling import spelled
 from tools.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
+    from kubernetes.aio.client.configuration import Configuration
 
 REQUEST_SECONDS = 20.0
 READ_ATTEMPTS = 4
 NO_ANSWER = "none"  # in place of a status code, in what is counted
 RENEW_SECONDS = 10.0  # between two readings of the credentials
 RETIRED_KEPT = 2  # older clients whose streams may still be open
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 Query = Mapping[str, str | int]
 Reopen = Callable[[], Awaitable["ApiClient"]]
 
@@ -185,7 +191,7 @@ class Transport:
             raise Unreachable(f"the API server at {self._address} did not answer in time") from error
         except aiohttp.ClientError as error:
             self._telemetry.api_requests.labels(method, NO_ANSWER).inc()
-            raise Unreachable(f"the API server at {self._address} cannot be reached: {type(error).__name__}") from error
+            raise Unreachable(f"the API server at {self._address} cannot be reached: {_cause(error)}") from error
 
 
 def _same(one: ApiClient, other: ApiClient) -> bool:
@@ -237,32 +243,52 @@ class _Source:
         configuration.connection_pool_maxsize = 32
         # aiohttp would look for a proxy and read ~/.netrc anew, in other threads, before each request.
         configuration.client_session_kwargs = {"trust_env": False, "middlewares": (spelled,)}
-        given = self.kubeconfig
+        given = self.kubeconfig if isinstance(self.kubeconfig, Mapping) else str(self.kubeconfig or default_paths())
+        where = (
+            "the pod's service account" if self.in_cluster else given if isinstance(given, str) else "the kubeconfig"
+        )
         try:
             if self.in_cluster:
                 loaders.load_incluster_config(client_configuration=configuration)
-            elif isinstance(given, Mapping):
-                await loaders.load_kube_config_from_dict(
-                    dict(given), context=self.context, client_configuration=configuration
-                )
             else:
-                await loaders.load_kube_config(
-                    str(given) if given is not None else None, self.context, configuration, False
-                )
-        except (loaders.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
-            file = given if isinstance(given, Path) else "the kubeconfig"
-            where = "the pod's service account" if self.in_cluster else file
+                look_through(given, self.context)
+                await self._load(loaders, given, configuration)
+            configuration.proxy = configuration.proxy or _proxy_for(str(configuration.host))
+            return ApiClient(configuration)
+        except SSLError as error:
             raise Misconfigured(
-                f"{where} cannot be used: {_first_line(error)}; pass --kubeconfig FILE and --context NAME"
+                f"{where}: a certificate or its key in it cannot be used: {_first_line(error)}; {REMEDY}"
             ) from error
-        configuration.proxy = configuration.proxy or _proxy_for(str(configuration.host))
-        return ApiClient(configuration)
+        except (loaders.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
+            raise Misconfigured(f"{where} cannot be used: {_first_line(error)}; {REMEDY}") from error
+
+    async def _load(self, loaders: Any, given: str | Mapping[str, Any], configuration: Configuration) -> None:
+        if isinstance(given, str):
+            await loaders.load_kube_config(given, self.context, configuration, False)
+            return
+        await loaders.load_kube_config_from_dict(dict(given), context=self.context, client_configuration=configuration)
 
 
 def _proxy_for(server: str) -> str | None:
     """The proxy that the environment names for an address; the kubeconfig's ``proxy-url`` goes before it."""
     address = urlsplit(server)
     return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
+
+
+def _cause(error: aiohttp.ClientError) -> str:
+    """Why there is no connection, in words."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate is not trusted ({_first_line(error.certificate_error)})"
+        case aiohttp.ClientConnectorDNSError():
+            return "its name is not known here"
+        case aiohttp.ClientConnectorError() if found := _ERRNO.search(str(error.os_error)):
+            return os.strerror(int(found[1]))  # the same for each of the name's addresses, or the first one's
+        case aiohttp.ServerDisconnectedError():
+            return "it has closed the connection"
+        case aiohttp.InvalidURL():
+            return "its address is no URL"
+    return "the connection failed"
 
 
 def _first_line(error: BaseException) -> str:

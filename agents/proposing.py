@@ -19,8 +19,10 @@ from incidents.pointers import ABSENT, PathNotFound, resolve, value_at
 from incidents.proposals import MODEL_AUTHOR, Action, Diagnosis, Proposal, Review, Risk, RollBack, SetField
 from incidents.signals import clean
 from incidents.symptoms import Symptom
+from playbooks.confidence import SUGGESTED
 from playbooks.consult import failed_before
 from playbooks.edits import made_anew
+from playbooks.last_good import may_roll_back
 
 HIGHEST = 0.9  # what a model is believed at most
 UNNAMED = 0.5  # where the cause names nothing that was observed
@@ -93,6 +95,8 @@ def believed(
         caps.append((0.0, "the evidence does not show what it rests on"))
     if not names_what_was_seen(diagnosis, evidence):
         caps.append((UNNAMED, "the cause names nothing that was observed"))
+    if isinstance(proposal.action, RollBack) and not may_roll_back(evidence):
+        caps.append((SUGGESTED, "what it would take back was well, serves, or may have written what outlasts it"))
     if not rehearsed:
         caps.append((UNREHEARSED, "no dry run has shown what it would do"))
     if review is None:

@@ -79,14 +79,14 @@ async def _set(store: Store, name: SwitchName, *, on: bool, by: str, reason: str
 async def _show(store: Store, name: SwitchName, title: str, effect: str) -> None:
     switch, now = await store.switch(name), Clock().now()
     if switch is None:
-        say(f"{title}: off, in the store {store.path}")
+        say(f"{title}: off, in the store {store.path.absolute()}")
         return
     state = "on" if switch.is_on(now) else "off"
     until = f" until {switch.until:%Y-%m-%d %H:%M} UTC" if switch.until is not None and state == "on" else ""
     why = f" ({switch.reason})" if switch.reason else ""
     told = f": {effect}" if effect and state == "on" else ""
     by = f"by {switch.by} at {switch.at:%Y-%m-%d %H:%M} UTC"
-    say(f"{title}: {state}{until}, in the store {store.path}, {by}{why}{told}")
+    say(f"{title}: {state}{until}, in the store {store.path.absolute()}, {by}{why}{told}")
 
 
 async def _list_standing(store: Store, settings: Settings) -> None:

@@ -55,6 +55,7 @@ _CORDONED = "nothing new is placed on the node; what ails it is for people to me
 LONGEST_ROLLOUT = LONGEST_CLAIM - timedelta(
     minutes=5
 )  # one that goes on without a failure is given no longer than this
+UNSEEN_SECONDS = 30.0  # real seconds between two looks, of which what was seen at both ends may count
 UNREADABLE_SECONDS = 30.0  # how long it may be impossible to look before verification says that it cannot tell
 
 log = structlog.get_logger(__name__)
@@ -117,7 +118,7 @@ class Verifier:
                 return answer
             if self._unblocking is not None and snapshot is not None:
                 await self._unblocking.step(change, snapshot)
-            lasted = quiet.seconds(self._clock.now()) * self._clock.speed
+            lasted = quiet.seconds * self._clock.speed
             settle = self._settle(change, snapshot) if snapshot is not None else self._settle_seconds
             await sight.changed(within_seconds=_pause(lasted, settle))
 
@@ -181,12 +182,17 @@ class Verifier:
 
 
 class _Quiet:
-    """How long nothing has changed in what counts: health, ready pods, restarts of the present pods, what is left."""
+    """How long nothing has changed in what counts: health, ready pods, restarts of the present pods, what is left.
+
+    Counted from look to look, and of a pause no more than ``UNSEEN_SECONDS``: while a clock was put forward, or a
+    machine slept, nobody has seen anything.
+    """
 
     def __init__(self, began: datetime) -> None:
         self.began = began
         self.went_on: datetime | None = None  # the last moment at which a rollout was seen to go on after its deadline
-        self._since: datetime | None = None
+        self._lasted = timedelta(0)
+        self._looked = began
         self._seen: object = None
 
     def lasted(self, snapshot: Snapshot, health: Health, now: datetime, *, awaited: bool) -> float:
@@ -197,12 +203,14 @@ class _Quiet:
             health.symptoms,
             sorted((pod["metadata"]["uid"], restarts(pod)) for pod in snapshot.current_pods),
         )
-        if seen != self._seen or self._since is None:
-            self._since, self._seen = now, seen
-        return self.seconds(now)
+        since = min(max(now - self._looked, timedelta(0)), timedelta(seconds=UNSEEN_SECONDS))
+        self._lasted = self._lasted + since if seen == self._seen else timedelta(0)
+        self._looked, self._seen = now, seen
+        return self.seconds
 
-    def seconds(self, now: datetime) -> float:
-        return (now - self._since).total_seconds() if self._since is not None else 0.0
+    @property
+    def seconds(self) -> float:
+        return self._lasted.total_seconds()
 
 
 def _pause(lasted: float, settle_seconds: float) -> float:

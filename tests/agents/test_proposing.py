@@ -20,8 +20,20 @@ from incidents.evidence import Evidence
 from incidents.incident import Result, Round, Verification
 from incidents.masking import MASK
 from incidents.proposals import Review, RollBack, SetField
+from playbooks.confidence import SUGGESTED
 from tests.agents.brains import fix, setting
-from tests.builders import IMAGE_PATH, container, deployment, evidence, not_there, pod, replica_set, snapshot, template
+from tests.builders import (
+    IMAGE_PATH,
+    container,
+    deployment,
+    evidence,
+    not_there,
+    pod,
+    replica_set,
+    running,
+    snapshot,
+    template,
+)
 from tools.models.answers import from_text
 from tools.models.errors import ModelAnswerError
 
@@ -140,6 +152,17 @@ def test_a_proposal_whose_world_has_changed_is_believed_in_nothing() -> None:
     told = believed(made, diagnosis, changed, rehearsed=True, review=AGREES)
     assert told.confidence == 0.0
     assert any("does not show" in check for check in told.checks)
+
+
+@pytest.mark.parametrize(("ready", "most"), [(False, HIGHEST), (True, SUGGESTED)])
+def test_a_roll_back_of_what_serves_is_a_suggestion(ready: bool, most: float) -> None:
+    old = replica_set(template(container(image="nginx:1.26")), number=1)
+    new = replica_set(template(container(image=WRONG)), number=2)
+    pods = [pod(not_there(WRONG), of=new), pod(running(), of=new, name="web-2", ready=ready)]
+    of = evidence(snapshot(deployment(template(container(image=WRONG))), [old, new], pods), seen_well=[1])
+    made = proposed({**setting("", None, None, confidence=1.0), "action": "roll-back", "edits": [], "revision": 1}, of)
+    diagnosis = diagnosis_of(Fix.model_validate(fix(confidence=1.0)))
+    assert believed(made, diagnosis, of, rehearsed=True, review=AGREES).confidence == most
 
 
 def test_a_reviewer_can_only_lower() -> None:

@@ -17,7 +17,7 @@ from incidents.snapshot import Snapshot, spec_digest
 from incidents.symptoms import Symptom
 from remediation.growth import Growth
 from remediation.guardrails.request import LONGEST_CLAIM
-from remediation.verify import UNREADABLE_SECONDS, Verifier
+from remediation.verify import UNREADABLE_SECONDS, UNSEEN_SECONDS, Verifier
 from tests.builders import (
     NOW,
     change,
@@ -130,6 +130,19 @@ class TestWell:
         restarted = world(pod(running(restarts=1, last=killed(3)), ready=True))
         verification, seconds = await judged(Film((0, WELL), (4, restarted)), applied())
         assert (verification.result, seconds >= 4 + SETTLE) == (Result.WELL, True)
+
+    async def test_a_clock_that_is_put_forward_has_not_seen_it_well(self) -> None:
+        film, jumps = Film((0, WELL)), iter([0.0, 3_600.0])
+
+        def sleep(moment: datetime) -> None:
+            clock.advance(next(jumps, 0.0))
+
+        clock = FakeClock(on_sleep=sleep)
+        reader = Reader(film.cluster)
+        of = msgspec.structs.replace(applied(), deadline=NOW + timedelta(hours=2))
+        verification = await Verifier(_polling(reader, clock), clock, settle_seconds=60.0).verify(of)
+        assert verification.result is Result.WELL
+        assert (clock.now() - NOW).total_seconds() >= 3_600 + 60 - UNSEEN_SECONDS
 
     async def test_pods_of_the_broken_revision_that_linger_do_not_count(self) -> None:
         old = replica_set(template(container(image="nginx:1.0")), number=1)

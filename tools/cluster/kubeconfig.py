@@ -29,21 +29,20 @@ def default_paths() -> str:
     return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
 
 
-def look_through(given: str | Mapping[str, Any], context: str | None) -> None:
+def look_through(given: str | Mapping[str, Any], context: str | None) -> str:
     """Refuse what cannot work. Raises Misconfigured, naming file, field and remedy.
 
-    ``given``: a path or the content. Several paths, which are merged, are only looked for.
+    ``given``: a path or the content. Several paths, which are merged, are only looked for. Answers the program that has
+    to log in, if there is no other credential.
     """
     if isinstance(given, Mapping):
-        _look("the kubeconfig", given, None, context)
-        return
+        return _look("the kubeconfig", given, None, context)
     paths = [Path(part).expanduser() for part in given.split(os.pathsep) if part]
     there = [path for path in paths if path.exists()]
     if not there:
         raise _wrong(given, "there is no such file")
     contents = [_content(path) for path in there]
-    if len(there) == 1:
-        _look(str(there[0]), contents[0], there[0].parent, context)
+    return _look(str(there[0]), contents[0], there[0].parent, context) if len(there) == 1 else ""
 
 
 def _content(path: Path) -> Mapping[str, Any]:
@@ -63,7 +62,7 @@ def _content(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _look(file: str, content: Mapping[str, Any], folder: Path | None, context: str | None) -> None:
+def _look(file: str, content: Mapping[str, Any], folder: Path | None, context: str | None) -> str:
     name = context or content.get("current-context")
     if not name:
         raise _wrong(file, "current-context: is not set")
@@ -71,10 +70,11 @@ def _look(file: str, content: Mapping[str, Any], folder: Path | None, context: s
     cluster = _entry(file, content, "cluster", chosen.get("cluster"), f"contexts[{name}].context.cluster")
     _server(file, f"clusters[{chosen['cluster']}].cluster", cluster)
     _material(file, f"clusters[{chosen['cluster']}].cluster", cluster, folder)
-    if chosen.get("user"):
-        user = _entry(file, content, "user", chosen["user"], f"contexts[{name}].context.user")
-        _material(file, f"users[{chosen['user']}].user", user, folder)
-        _plugin(file, f"users[{chosen['user']}].user", user)
+    if not chosen.get("user"):
+        return ""
+    user = _entry(file, content, "user", chosen["user"], f"contexts[{name}].context.user")
+    _material(file, f"users[{chosen['user']}].user", user, folder)
+    return _plugin(file, f"users[{chosen['user']}].user", user)
 
 
 def _entry(file: str, content: Mapping[str, Any], kind: str, name: object, field: str) -> Mapping[str, Any]:
@@ -116,13 +116,14 @@ def _is_pem(value: str) -> bool:
         return False
 
 
-def _plugin(file: str, field: str, user: Mapping[str, Any]) -> None:
+def _plugin(file: str, field: str, user: Mapping[str, Any]) -> str:
     asked = user.get("exec")
     if not isinstance(asked, Mapping) or any(user.get(name) for name in _OTHER_CREDENTIALS):
-        return
+        return ""
     command = str(asked.get("command") or "")
     if shutil.which(command) is None:
         raise _wrong(file, f"{field}.exec.command: there is no program {command!r} on this machine's PATH")
+    return command
 
 
 def _wrong(file: object, why: str) -> Misconfigured:

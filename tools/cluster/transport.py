@@ -237,7 +237,8 @@ class _Source:
         from kubernetes.aio.client.api_client import ApiClient
         from kubernetes.aio.client.configuration import Configuration
 
-        logging.getLogger("kubernetes.aio.config").setLevel(logging.ERROR)  # what it warns of is the error that follows
+        # What it tells of is the error that follows.
+        logging.getLogger("kubernetes.aio.config").setLevel(logging.CRITICAL)
         configuration = Configuration()
         configuration.retries = None  # repeated here, where Retry-After and the kind of request are known
         configuration.connection_pool_maxsize = 32
@@ -251,8 +252,10 @@ class _Source:
             if self.in_cluster:
                 loaders.load_incluster_config(client_configuration=configuration)
             else:
-                look_through(given, self.context)
+                plugin = look_through(given, self.context)
                 await self._load(loaders, given, configuration)
+                if plugin and not (configuration.api_key or configuration.cert_file):
+                    raise Misconfigured(f"{where}: exec.command: {plugin!r} has given no credentials; try it by hand")
             configuration.proxy = configuration.proxy or _proxy_for(str(configuration.host))
             return ApiClient(configuration)
         except SSLError as error:

@@ -22,7 +22,8 @@ from tools.cluster.errors import Busy, Conflict, Unreachable
 from tools.cluster.reader import Reader
 from tools.store import Store
 
-TRIES = 3  # of a deletion that is bound to a version, while its status moves
+TRIES = 10  # of a deletion that is bound to a version, while its status moves
+PAUSE_SECONDS = 1.0  # a container that ends is written down in two or three steps, and then waits
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ class PuttingBack:
                 if not isinstance(refused.error, Conflict):
                     await self._stays(change, was)
                     raise _said(refused) from refused
+                await self._clock.sleep(PAUSE_SECONDS)
             else:
                 return await self._undone(change, there)
         await self._stays(change, was)

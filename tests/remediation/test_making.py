@@ -10,13 +10,14 @@ from incidents.decisions import Switch, SwitchName
 from incidents.policy import Answer, Mode
 from remediation.making import Making
 from remediation.outcomes import FateUnknown, NotApplied
+from remediation.putting_back import PAUSE_SECONDS, TRIES
 from remediation.recover import recover
 from remediation.undo import UndoRefused
 from tests.remediation.conftest import Bench
 from tests.remediation.scene import CLUSTER, Scene, claim, job, scene
 from tests.remediation.scripted import Unreliable
 from tests.remediation.steps import as_sent
-from tools.cluster.errors import Invalid, Unreachable
+from tools.cluster.errors import Conflict, Invalid, Unreachable
 from tools.notify.contract import Notice
 
 Hook = Callable[[str], None]
@@ -383,6 +384,19 @@ class TestUndoing:
         with pytest.raises(UndoRefused, match="another object"):
             await at.road().undo(made)
         assert image(await at.live()) == "nginx:1.29"
+
+    @pytest.mark.parametrize(("times", "back"), [(6, True), (TRIES, False)])
+    async def test_a_status_that_moves_for_a_while_is_waited_out(self, bench: Bench, times: int, back: bool) -> None:
+        at = await scene(bench, job())
+        made, began = await at.applied(), bench.clock.now()
+        conflict = Conflict("the object has been modified", code=409)
+        bench.transport.before = cut(bench.transport, "DELETE", times=times, error=conflict)
+        if back:
+            assert (await at.road().undo(made)).state is ChangeState.UNDONE
+        else:
+            with pytest.raises(UndoRefused, match="changes all the time"):
+                await at.road().undo(made)
+        assert (bench.clock.now() - began).total_seconds() == times * PAUSE_SECONDS
 
     async def test_a_deletion_that_is_refused_leaves_it_standing(self, bench: Bench) -> None:
         at = await scene(bench, job())

@@ -195,12 +195,16 @@ async def test_what_is_wrong_with_a_kubeconfig_is_one_line_with_its_file_and_its
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("command", ["false", "./login"])
 async def test_a_program_that_should_log_in_and_does_not_is_named_and_nothing_else_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:
+    beside = tmp_path / "login"  # a path is meant from where the kubeconfig is
+    beside.write_text("#!/bin/sh\nexit 1\n")
+    beside.chmod(0o700)
     path = tmp_path / "kubeconfig"
-    path.write_text(_kubeconfig(user={"exec": {"command": "false", "apiVersion": "client.authentication.k8s.io/v1"}}))
-    with pytest.raises(Misconfigured, match=r"exec\.command: 'false' has given no credentials"):
+    path.write_text(_kubeconfig(user={"exec": {"command": command, "apiVersion": "client.authentication.k8s.io/v1"}}))
+    with pytest.raises(Misconfigured, match=rf"exec\.command: '{command}' has given no credentials"):
         await connect(user_agent="tests", kubeconfig=path)
     assert caplog.records == []
 

@@ -74,7 +74,7 @@ def _look(file: str, content: Mapping[str, Any], folder: Path | None, context: s
         return ""
     user = _entry(file, content, "user", chosen["user"], f"contexts[{name}].context.user")
     _material(file, f"users[{chosen['user']}].user", user, folder)
-    return _plugin(file, f"users[{chosen['user']}].user", user)
+    return _plugin(file, f"users[{chosen['user']}].user", user, folder)
 
 
 def _entry(file: str, content: Mapping[str, Any], kind: str, name: object, field: str) -> Mapping[str, Any]:
@@ -116,12 +116,14 @@ def _is_pem(value: str) -> bool:
         return False
 
 
-def _plugin(file: str, field: str, user: Mapping[str, Any]) -> str:
+def _plugin(file: str, field: str, user: Mapping[str, Any], folder: Path | None) -> str:
+    """The program that logs in; one that is named by a path is looked for from where the file is, as it is run."""
     asked = user.get("exec")
     if not isinstance(asked, Mapping) or any(user.get(name) for name in _OTHER_CREDENTIALS):
         return ""
     command = str(asked.get("command") or "")
-    if shutil.which(command) is None:
+    placed = str(folder / command) if folder is not None and os.sep in command else command
+    if shutil.which(placed) is None:
         raise _wrong(file, f"{field}.exec.command: there is no program {command!r} on this machine's PATH")
     return command
 

@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from incidents.health import Finding, State, assess
-from incidents.objects import AROUND_WORKLOADS, ClusterId, Uid, reference
+from incidents.objects import AROUND_WORKLOADS, CLAIM, ClusterId, Uid, reference
 from incidents.policy import Policy
 from incidents.signals import Signal, Source
 from incidents.snapshot import Snapshot, template_digest
@@ -81,6 +81,9 @@ class Raising:
 
     async def _raise(self, manifest: Object, findings: Sequence[Finding]) -> None:
         about, first = reference(manifest), findings[0]
+        known = self._parts.owners.known(about)
+        if about.kind == CLAIM.kind and known is not None and known.key in self.with_incident:
+            return  # looking up who mounts it costs a list of all pods, for each claim of a set in every sweep
         if about.kind in AROUND_WORKLOADS:
             self._parts.owners.forget(about)  # whose trouble it is, is looked up anew: it may have another target now
         try:

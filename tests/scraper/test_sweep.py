@@ -37,6 +37,7 @@ from tests.builders import (
     container,
     deployment,
     ended,
+    owned_by,
     pod,
     replica_set,
     running,
@@ -405,6 +406,27 @@ async def test_an_autoscaler_that_was_given_another_target_is_trouble_of_that_on
         found.cluster.serve(*api, scaling("api"))
         await found.sweep()
         assert {one.subject.name for one in await found.incidents(Status.OPEN)} == {"api"}
+
+
+async def test_the_claims_of_a_set_that_has_its_incident_cost_no_list_of_pods_each_in_every_sweep(
+    tmp_path: Path,
+) -> None:
+    pods = "/api/v1/namespaces/shop/pods"
+    held = pod(name="web-0", phase="Pending", conditions=UNPLACED["status"]["conditions"])
+    held["metadata"] |= {"labels": {"app": "web"}, "ownerReferences": [owned_by("StatefulSet", "web", "uid-web")]}
+    held["spec"] = {"containers": [container()], "volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": template()}
+    status = {"observedGeneration": 1, "replicas": 1}
+    immediate = thing(STORAGE_CLASS, "fast", volumeBindingMode="Immediate", provisioner="p")
+    parts = (thing(STATEFUL_SET, "web", spec=spec, status=status), held, UNBOUND, immediate)
+    async with seeing(tmp_path, *parts) as found:
+        await found.sweep()
+        asked = [path for _, path in found.cluster.requests]
+        assert pods in asked  # who mounts it was not known
+        found.cluster.requests.clear()
+        await found.sweep()
+        assert pods not in [path for _, path in found.cluster.requests]
+        assert {one.subject.name for one in await found.incidents(Status.OPEN)} == {"web"}
 
 
 @pytest.mark.parametrize("part", ["spec", "status"])

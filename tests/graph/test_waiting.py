@@ -1,13 +1,16 @@
 """Runs that end before the work does: waiting for a person, and parked by the guardrails."""
 
 import uuid
+from pathlib import Path
 
 from app.composition import App
 from incidents.changes import Change, ChangeState
 from incidents.decisions import Decision, DecisionKind, Request, RequestState, Switch, SwitchName
 from incidents.incident import Incident, Outcome, Status
 from tests.graph.runs import fail
-from tests.world import Told, World
+from tests.world import Told, World, running_world
+
+FAST = 200.0  # a switch is looked at again after minutes
 
 
 async def stands(world: World, app: App, incident: Incident, status: Status) -> Incident:
@@ -116,10 +119,12 @@ async def test_what_a_person_undoes_while_it_is_found_well_is_handed_over_and_no
         assert (ended.status, ended.outcome) == (Status.HANDED_OVER, Outcome.ROLLED_BACK)
 
 
-async def test_what_is_paused_is_parked_without_a_word_or_a_round_and_goes_on_by_itself(world: World) -> None:
-    namespace, workload = await fail(world, "image-typo")
+async def test_what_is_paused_is_parked_without_a_word_or_a_round_and_goes_on_by_itself(
+    tmp_path: Path, clean_environment: None
+) -> None:
     told = Told()
-    async with world.app(told=told) as app:
+    async with running_world(tmp_path, speed=FAST) as world, world.app(told=told) as app:
+        namespace, workload = await fail(world, "image-typo")
         await app.store.set_switch(Switch(name=SwitchName.PAUSE, on=True, by="ada", at=app.clock.now()))
         parked = await app.runner.run(await world.asked(app, workload, namespace))
         assert (parked.status, parked.outcome) == (Status.OPEN, None)

@@ -1,7 +1,8 @@
 """Seeing one workload while it changes: its snapshot as it is, and a wait for it to become another.
 
-Three lists and three watches for as long as somebody looks, and no request in between: a verification that lasts
-ten minutes costs the API server what one of ten seconds does.
+Three lists and three watches for as long as somebody looks, and no request in between, but for the history of a
+DaemonSet, once its controller has written the present revision: a verification that lasts ten minutes costs the API
+server what one of ten seconds does.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-from evidence.snapshots import WITH_PODS_BY_SELECTOR, read_snapshot, selector_text
-from incidents.objects import DEPLOYMENT, POD, REPLICA_SET, Kind, ObjectRef
-from incidents.snapshot import Snapshot
+from evidence.snapshots import WITH_PODS_BY_SELECTOR, owned_controller_revisions, read_snapshot, selector_text
+from incidents.objects import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, Kind, ObjectRef
+from incidents.snapshot import Snapshot, observed, pod_template, template_digest
 from incidents.subjects import owns
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError, NotFound
@@ -21,6 +22,7 @@ from tools.cluster.following import Followed
 from tools.cluster.reader import Reader
 
 GATHERING_SECONDS = 0.1  # what changes within this is looked at once
+_ASKED_FOR_HISTORY = 5  # times: it may not be read by this program, or not be written
 
 
 class Sight(Protocol):
@@ -87,9 +89,10 @@ class Polled:
 
 
 class Watched:
-    """A workload, its ReplicaSets and its pods, kept as the watches tell them."""
+    """A workload, its revisions and its pods, kept as the watches tell them."""
 
     def __init__(self, reader: Reader, clock: Clock, target: ObjectRef, labels: str) -> None:
+        self._reader = reader
         self._clock = clock
         self._target = target
         self._news = asyncio.Event()
@@ -103,6 +106,8 @@ class Watched:
         self._workload = follow(kind, fieldSelector=f"metadata.name={target.name}")
         self._replica_sets = follow(REPLICA_SET, labelSelector=labels) if target.kind == DEPLOYMENT.kind else None
         self._pods = follow(POD, labelSelector=labels)
+        self._history: list[dict[str, Any]] = []
+        self._asked: dict[str, int] = {}  # for the history, by the template that it has to have: how often
 
     @property
     def followed(self) -> list[Followed]:
@@ -120,12 +125,23 @@ class Watched:
         owners, replica_sets = [workload], []
         if self._replica_sets is not None:
             owners = replica_sets = [item for item in self._replica_sets.objects() if owns(workload, item)]
+        elif self._target.kind == DAEMON_SET.kind:
+            replica_sets = await self._history_of(workload)
         return Snapshot(
             workload=workload,
             replica_sets=tuple(replica_sets),
             pods=tuple(pod for pod in self._pods.objects() if any(owns(owner, pod) for owner in owners)),
             read_at=self._clock.now(),
         )
+
+    async def _history_of(self, workload: dict[str, Any]) -> list[dict[str, Any]]:
+        """The revisions of a DaemonSet: its pods are told apart by them. A StatefulSet's status names its own."""
+        digest = template_digest(pod_template(workload))
+        known = any(template_digest(pod_template(one)) == digest for one in self._history)
+        if not known and observed(workload) and self._asked.get(digest, 0) < _ASKED_FOR_HISTORY:
+            self._asked[digest] = self._asked.get(digest, 0) + 1
+            self._history = await owned_controller_revisions(self._reader, workload)
+        return self._history
 
     async def changed(self, *, within_seconds: float) -> None:
         """Wait for news, and a moment longer for what comes with it."""

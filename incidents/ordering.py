@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from incidents.objects import DAEMON_SET, POD, STATEFUL_SET, Manifest
+from incidents.objects import DAEMON_SET, DEPLOYMENT, POD, STATEFUL_SET, Manifest
 from incidents.pod_health import outdated, timestamp
 from incidents.snapshot import (
     CONTROLLER_HASH,
@@ -106,6 +106,16 @@ def all_updated(workload: Manifest) -> bool:
         case "Deployment":
             return int(status.get("updatedReplicas", 0)) >= int(spec.get("replicas", 1))
     return True
+
+
+def proves_template(snapshot: Snapshot) -> bool:
+    """Whether a workload that is well shows by that that its present template works.
+
+    What is scaled to nothing, paused, changed by hand (OnDelete), behind a partition or without a node to run on is
+    well whatever that template does. The pods of controllers that count them need not have been read.
+    """
+    counted = snapshot.workload.get("kind") in (DEPLOYMENT.kind, STATEFUL_SET.kind, DAEMON_SET.kind)
+    return bool(snapshot.desired if counted else snapshot.ready) and all_updated(snapshot.workload)
 
 
 def _first_not_ready(snapshot: Snapshot) -> Manifest | None:

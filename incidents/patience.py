@@ -44,6 +44,7 @@ WAITS: Mapping[Symptom, Wait] = {
     Symptom.IMAGE_PULL: Wait(5.0, "the kubelet pulls again after 10 and 30 s, which ends a registry's short outage"),
     Symptom.SANDBOX_FAILING: Wait(6.0, "the network of a node that is restarted or has just come takes a minute"),
     Symptom.CONFIG_ERROR: Wait(6.0, "what it names may be on its way: the kubelet looks again within the minute"),
+    Symptom.CLAIM_PENDING: Wait(3.0, "a claim that is made anew, or has just got its class, is bound within seconds"),
     Symptom.CREATE_FORBIDDEN: Wait(3.0, "a webhook that is rolled out is away for a moment, and pods are tried again"),
     Symptom.CRASH_LOOP: Wait(3.0, "what it depends on may be starting too: the kubelet restarts it after 10 and 20 s"),
 }

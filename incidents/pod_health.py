@@ -19,6 +19,7 @@ from incidents.symptoms import Symptom
 
 RESTART_MEMORY_SECONDS = 600  # the kubelet forgets a crash back-off after ten minutes of running
 FLAPPING_RESTARTS = 2  # one restart is a transient; two within the memory are a pattern
+SELDOM_SECONDS = 3600  # between two ends: whoever restarts more often than hourly, for days, is not well
 DATED_SECONDS = 1.0  # moments are written in whole seconds, whatever the speed
 EVICTIONS = 3  # of each pod that is wanted: one goes with a full node, the third in a row is the workload's own doing
 EVICTION_MEMORY_SECONDS = 3600  # the disk or memory that a program fills up takes it a while
@@ -74,7 +75,7 @@ def pod_findings(pod: Manifest, now: datetime, speed: float = 1.0) -> Iterator[F
     if status.get("phase") == "Failed":
         yield Finding(_failed_as(status), _failed_because(status), name)
     for container in container_statuses(pod):
-        finding = _container_finding(name, container, now, speed)
+        finding = _container_finding(pod, container, now, speed)
         if finding is not None:
             yield finding
     yield from _hanging(pod, now, speed)
@@ -264,7 +265,8 @@ def has_failed(pod: Manifest) -> bool:
     return any(end.get("exitCode") for end in ends)
 
 
-def _container_finding(pod: str, container: Manifest, now: datetime, speed: float) -> Finding | None:
+def _container_finding(of: Manifest, container: Manifest, now: datetime, speed: float) -> Finding | None:
+    pod = str(of["metadata"]["name"])
     if _came_to_its_end(container):
         return None
     state = container.get("state") or {}
@@ -279,11 +281,12 @@ def _container_finding(pod: str, container: Manifest, now: datetime, speed: floa
             symptom = Symptom.OOM_KILLED
         # A pull's message names the image four times before it says why.
         return Finding(symptom, clean(waiting.get("message") or waiting.get("reason")), pod, name)
-    again = int(container.get("restartCount") or 0) >= 1 and not _ran_for_long(terminated or {}, speed)
+    count = int(container.get("restartCount") or 0)
+    again = count >= 1 and not _lives_long(of, terminated or {}, ends=count + 1, speed=speed)
     if terminated and again and terminated.get("exitCode"):
         symptom = Symptom.OOM_KILLED if was_oom_killed(container) else Symptom.CRASH_LOOP
         return Finding(symptom, f"ended with exit code {terminated.get('exitCode')} again", pod, name)
-    return _flapping(pod, container, now, speed)
+    return _flapping(of, container, now, speed)
 
 
 def _came_to_its_end(container: Manifest) -> bool:
@@ -292,8 +295,8 @@ def _came_to_its_end(container: Manifest) -> bool:
     return terminated is not None and not terminated.get("exitCode")
 
 
-def _flapping(pod: str, container: Manifest, now: datetime, speed: float) -> Finding | None:
-    """A container that runs now but has died at least twice within the kubelet's memory of it.
+def _flapping(of: Manifest, container: Manifest, now: datetime, speed: float) -> Finding | None:
+    """A container that runs now but has died at least twice within the kubelet's memory of it, or does so all day.
 
     Restarts are counted for the pod's whole life: it is the length of the last run that says when the one before ended.
     """
@@ -302,22 +305,30 @@ def _flapping(pod: str, container: Manifest, now: datetime, speed: float) -> Fin
     if count < FLAPPING_RESTARTS or not last.get("exitCode"):
         return None
     ended = timestamp(last.get("finishedAt"))
-    if ended is None or now - ended > timedelta(seconds=RESTART_MEMORY_SECONDS / speed) or _ran_for_long(last, speed):
+    if ended is None or now - ended > timedelta(seconds=RESTART_MEMORY_SECONDS / speed):
+        return None
+    if _lives_long(of, last, ends=count, speed=speed):
         return None
     symptom = Symptom.OOM_KILLED if was_oom_killed(container) else Symptom.CRASH_LOOP
     detail = f"restarted {count} times, last exit code {last.get('exitCode')}"
-    return Finding(symptom, detail, pod, container.get("name", ""))
+    return Finding(symptom, detail, str(of["metadata"]["name"]), container.get("name", ""))
 
 
-def _ran_for_long(end: Manifest, speed: float) -> bool:
-    """Whether the run that ended so had lasted for longer than the kubelet remembers the end before it.
+def _lives_long(of: Manifest, end: Manifest, *, ends: int, speed: float) -> bool:
+    """Whether the run that ended so was longer than the kubelet remembers the end before it, and they mostly are long.
 
-    What has run for weeks and dies once has not died again. Without both moments nobody knows, and it counts as short.
+    What has run for weeks and dies once has not died again; what dies every quarter of an hour has. Without the
+    moments nobody knows, and it counts as short.
     """
     began, ended = timestamp(end.get("startedAt")), timestamp(end.get("finishedAt"))
-    if began is None or ended is None:
+    if (
+        began is None
+        or ended is None
+        or ended - began <= timedelta(seconds=RESTART_MEMORY_SECONDS / speed + DATED_SECONDS)
+    ):
         return False
-    return ended - began > timedelta(seconds=RESTART_MEMORY_SECONDS / speed + DATED_SECONDS)
+    first = timestamp(of.get("status", {}).get("startTime") or of["metadata"].get("creationTimestamp"))
+    return first is None or (ended - first) / ends > timedelta(seconds=SELDOM_SECONDS / speed)
 
 
 def timestamp(value: object) -> datetime | None:

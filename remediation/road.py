@@ -33,7 +33,7 @@ from remediation.gate import GatedWriter, RestrainedWriter, Writes, WritesStoppe
 from remediation.growth import Growth
 from remediation.guardrails import View, before_dry_run, on_difference
 from remediation.guardrails.inverse import inverse_of, never_ran
-from remediation.guardrails.request import LONGEST_CLAIM
+from remediation.guardrails.request import LONGEST_DEADLINE
 from remediation.making import Making, rehearsed_anew
 from remediation.outcomes import NotApplied, PutBack
 from remediation.seal import Unsealable, invert, seal
@@ -52,8 +52,6 @@ from tools.cluster.reader import Reader
 from tools.cluster.transport import Transport
 from tools.cluster.writer import Writer
 from tools.store import Store
-
-LONGEST_DEADLINE = LONGEST_CLAIM - timedelta(minutes=5)  # less, because two clocks are never quite the same
 
 log = structlog.get_logger(__name__)
 

@@ -31,7 +31,7 @@ from incidents.health import (
 )
 from incidents.incident import Result, Verification
 from incidents.object_health import RESIZE_SECONDS
-from incidents.objects import CRON_JOB, JOB, NODE, Manifest, ObjectRef
+from incidents.objects import CRON_JOB, JOB, NODE, Manifest, ObjectRef, controller_of
 from incidents.ordering import all_updated, of_present_revision
 from incidents.own_limits import lived_seconds, was_evicted
 from incidents.pod_health import Finding, container_statuses, left_behind_findings, timestamp
@@ -40,7 +40,7 @@ from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
 from remediation.draining import NOTHING_LEFT, Draining, Left
 from remediation.growth import Growth
-from remediation.guardrails.request import LONGEST_CLAIM
+from remediation.guardrails.request import LONGEST_CLAIM, LONGEST_DEADLINE
 from remediation.unblocking import Unblocking
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
@@ -52,10 +52,7 @@ _CRASHES = (Symptom.CRASH_LOOP, Symptom.OOM_KILLED)
 _COUNTED = (*_CRASHES, Symptom.EVICTED)
 _AS_LONG_AGAIN = 2  # a pod that fills its disk evenly lives twice as long with twice the room
 _CORDONED = "nothing new is placed on the node; what ails it is for people to mend"
-LONGEST_ROLLOUT = LONGEST_CLAIM - timedelta(
-    minutes=5
-)  # one that goes on without a failure is given no longer than this
-UNSEEN_SECONDS = 30.0  # real seconds between two looks, of which what was seen at both ends may count
+LONGEST_GAP_SECONDS = 30.0  # real seconds between two looks, of which what was seen at both ends may count
 UNREADABLE_SECONDS = 30.0  # how long it may be impossible to look before verification says that it cannot tell
 
 log = structlog.get_logger(__name__)
@@ -167,16 +164,18 @@ class Verifier:
             return _verdict(Result.CANNOT_TELL, said, health.ready) if now >= change.deadline else None
         if health.state is State.WELL and settled:
             return _verdict(Result.WELL, f"{health.ready} of {health.desired} ready, no restart since", health.ready)
-        longest = min(change.sent_at or change.prepared_at, quiet.began) + LONGEST_ROLLOUT / self._clock.speed
-        if change.deadline <= now < longest and _goes_on(change, snapshot, health, now, self._clock.speed):
+        longest = min(change.sent_at or change.prepared_at, quiet.began) + LONGEST_DEADLINE / self._clock.speed
+        late = now >= change.deadline
+        goes_on = late and now < longest and _goes_on(change, snapshot, health, now, self._clock.speed)
+        if goes_on:
             quiet.went_on = now
-        deadline = max(change.deadline, quiet.went_on or quiet.began)
+        deadline = max(change.deadline, quiet.went_on)
         last_look = deadline + timedelta(seconds=2 * settle / self._clock.speed)
         if health.state is State.WELL and now < last_look:
             return None
         lasting = lasted >= max(self._settle_seconds, PATIENCE_SECONDS)
         fails = lasting and _fails_otherwise(change, snapshot, now, self._clock.speed, since)
-        if fails or (now >= change.deadline and now != quiet.went_on):
+        if fails or (late and not goes_on):
             return _at_the_end(change, snapshot, health, now, self._clock.speed)
         return None
 
@@ -184,13 +183,13 @@ class Verifier:
 class _Quiet:
     """How long nothing has changed in what counts: health, ready pods, restarts of the present pods, what is left.
 
-    Counted from look to look, and of a pause no more than ``UNSEEN_SECONDS``: while a clock was put forward, or a
+    Counted from look to look, and of a pause no more than ``LONGEST_GAP_SECONDS``: while a clock was put forward, or a
     machine slept, nobody has seen anything.
     """
 
     def __init__(self, began: datetime) -> None:
         self.began = began
-        self.went_on: datetime | None = None  # the last moment at which a rollout was seen to go on after its deadline
+        self.went_on = began  # the last moment at which a rollout was seen to go on after its deadline
         self._lasted = timedelta(0)
         self._looked = began
         self._seen: object = None
@@ -203,7 +202,7 @@ class _Quiet:
             health.symptoms,
             sorted((pod["metadata"]["uid"], restarts(pod)) for pod in snapshot.current_pods),
         )
-        since = min(max(now - self._looked, timedelta(0)), timedelta(seconds=UNSEEN_SECONDS))
+        since = min(max(now - self._looked, timedelta(0)), timedelta(seconds=LONGEST_GAP_SECONDS))
         self._lasted = self._lasted + since if seen == self._seen else timedelta(0)
         self._looked, self._seen = now, seen
         return self.seconds
@@ -227,9 +226,8 @@ def promised_symptom_is_back(
     ``since``: crashes before that do not count.
     """
     found = [finding for finding, over in _findings(change, snapshot, now, speed, since) if not over]
-    return any(
-        finding.symptom is change.proposal.ends for finding in (*found, *left_behind_findings(snapshot, now, speed))
-    )
+    left_behind = left_behind_findings(_made_since(change, snapshot), now, speed)
+    return any(finding.symptom is change.proposal.ends for finding in (*found, *left_behind))
 
 
 def _fails_otherwise(change: Change, snapshot: Snapshot, now: datetime, speed: float, since: datetime | None) -> bool:
@@ -248,11 +246,18 @@ def _findings(
 
 
 def _judged(change: Change, snapshot: Snapshot) -> Sequence[Manifest]:
-    """The pods that say something of a change; of a CronJob those of the Jobs that it has made since."""
-    pods = of_present_revision(snapshot)
+    """The pods that say something of a change."""
+    return of_present_revision(_made_since(change, snapshot))
+
+
+def _made_since(change: Change, snapshot: Snapshot) -> Snapshot:
+    """The same; of a CronJob with the Jobs alone that it has made since the change, and their pods."""
     if snapshot.workload.get("kind") != CRON_JOB.kind:
-        return pods
-    return [pod for pod in pods if _is_newer(pod, change)]
+        return snapshot
+    jobs = [one for one in snapshot.related if one.get("kind") == JOB.kind and _is_newer(one, change)]
+    made = {one["metadata"]["uid"] for one in jobs}
+    pods = tuple(pod for pod in snapshot.pods if (controller_of(pod) or {}).get("uid") in made)
+    return msgspec.structs.replace(snapshot, pods=pods, related=tuple(jobs))
 
 
 def _is_newer(manifest: Manifest, change: Change) -> bool:
@@ -316,9 +321,7 @@ def _at_the_end(change: Change, snapshot: Snapshot, health: Health, now: datetim
         return _verdict(Result.BETTER, f"{more} more ready than before, but {_first(health)}", health.ready)
     if _goes_on(change, snapshot, health, now, speed):
         return _verdict(Result.CANNOT_TELL, f"still on its way, and nothing new fails: {_first(health)}", health.ready)
-    if snapshot.workload.get("kind") == CRON_JOB.kind and not any(
-        _is_newer(job, change) for job in snapshot.related if job.get("kind") == JOB.kind
-    ):
+    if snapshot.workload.get("kind") == CRON_JOB.kind and not _made_since(change, snapshot).related:
         return _verdict(Result.CANNOT_TELL, "no Job of it has been made since", health.ready)
     rolled_out = bool(of_present_revision(snapshot))
     still_there = promised_symptom_is_back(change, snapshot, now, speed) or any(

@@ -13,6 +13,7 @@ from incidents.signals import clean
 from remediation.guardrails.view import View
 
 LONGEST_CLAIM = timedelta(hours=1)  # an `until` further off than any deadline of ours is not believed
+LONGEST_DEADLINE = LONGEST_CLAIM - timedelta(minutes=5)  # less, because two clocks are never quite the same
 
 
 def mode(view: View) -> Iterator[Ruling]:

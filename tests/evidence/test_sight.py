@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from evidence.sight import looking_through
-from incidents.objects import DEPLOYMENT, POD, ObjectRef, Uid, reference
+from incidents.objects import CONTROLLER_REVISION, DAEMON_SET, DEPLOYMENT, POD, Kind, ObjectRef, Uid, reference
 from tests.builders import deployment, pod
 from tests.remediation.conftest import NAMESPACE, Bench, opened
+from tests.stateful import controller_revision, daemon_set
 from tools.clock import Clock
 from tools.cluster.errors import ClusterError
+from tools.cluster.reader import parse_object
 from tools.cluster.transport import Query, Transport
 from tools.store import StoreError
 
@@ -28,6 +30,12 @@ async def bench(tmp_path: Any) -> AsyncIterator[Bench]:
 async def made(bench: Bench) -> ObjectRef:
     await bench.create(deployment())
     return reference(await bench.live())
+
+
+async def stored(bench: Bench, kind: Kind, body: Object) -> Object:
+    metadata = {key: value for key, value in body["metadata"].items() if key in ("name", "labels", "ownerReferences")}
+    body = {**body, "metadata": metadata}
+    return parse_object(await Transport.send(bench.transport, "POST", kind.path(NAMESPACE), body=body))
 
 
 async def until(sight: Any, holds: Any) -> Any:
@@ -58,6 +66,21 @@ async def test_a_change_is_seen_without_another_list(bench: Bench) -> None:
         assert seen.workload["kind"] == "Deployment"
         watches = bench.reader.requests - before
         assert watches <= 3  # the watches themselves may have been opened after the count
+
+
+async def test_of_a_daemon_set_its_present_revision_is_read_once_its_controller_has_written_it(bench: Bench) -> None:
+    body = {key: value for key, value in daemon_set().items() if key != "status"}
+    made = await stored(bench, DAEMON_SET, body)
+    async with looking_through(bench.reader, Clock())(reference(made)) as sight:
+        assert (await sight.snapshot()).replica_sets == ()
+        revision = controller_revision(made["spec"]["template"], hash_="new", number=1)
+        revision["metadata"]["ownerReferences"][0]["uid"] = made["metadata"]["uid"]
+        await stored(bench, CONTROLLER_REVISION, revision)
+        seen = await sight.snapshot()
+        assert [one["metadata"]["name"] for one in seen.replica_sets] == ["web-new"]
+        before = bench.reader.requests
+        await sight.snapshot()
+        assert bench.reader.requests == before
 
 
 async def test_a_dropped_watch_and_a_forgotten_history_are_made_good(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from incidents.health import Health, State, assess, steady, timestamp
+from incidents.health import Health, State, assess, pod_findings, steady, timestamp
 from incidents.snapshot import Snapshot
 from incidents.symptoms import Symptom
 from tests.builders import (
@@ -93,24 +93,40 @@ def test_a_start_a_single_restart_and_an_old_one_are_no_findings(status: Object)
     assert assess(of_pods(pod(status)), NOW).state is State.STARTING
 
 
+DAYS = 86_400.0
+
+
 @pytest.mark.parametrize(
     "status",
     [
-        running(restarts=2, last=after(20 * 86400, OOM)),
+        running(restarts=2, last=after(20 * DAYS, OOM)),
         running(restarts=9, last=after(SIX_HUNDRED_AND_ONE + 1, ended())),
-        {"name": "web", "restartCount": 2, "state": {"terminated": after(20 * 86400, OOM)}},
+        {"name": "web", "restartCount": 2, "state": {"terminated": after(20 * DAYS, OOM)}},
     ],
     ids=str,
 )
 def test_what_ran_for_longer_than_the_memory_of_restarts_has_not_ended_again(status: Object) -> None:
     """The restarts that are counted are those of a pod's whole life."""
-    assert assess(of_pods(pod(status)), NOW).state is State.STARTING
+    assert list(pod_findings(pod(status, age=60 * DAYS), NOW)) == []
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        running(restarts=800, last=after(720, OOM)),
+        {"name": "web", "restartCount": 800, "state": {"terminated": after(720, OOM)}},
+    ],
+    ids=str,
+)
+def test_what_ends_more_often_than_hourly_is_not_well_however_long_its_last_run_was(status: Object) -> None:
+    (found,) = pod_findings(pod(status, age=9 * DAYS), NOW)
+    assert found.symptom is Symptom.OOM_KILLED
 
 
 def test_how_long_a_run_was_is_measured_at_the_speed_of_the_cluster() -> None:
-    ended_again = of_pods(pod(running(restarts=2, last=after(20, OOM)), age=10))
-    assert assess(ended_again, NOW, 1).findings
-    assert not assess(ended_again, NOW, 50).findings
+    ended_again = pod(running(restarts=2, last=after(20, OOM)), age=400)
+    assert list(pod_findings(ended_again, NOW, 1))
+    assert not list(pod_findings(ended_again, NOW, 50))
 
 
 def test_the_memory_of_restarts_is_divided_by_the_speed() -> None:

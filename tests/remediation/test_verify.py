@@ -17,7 +17,7 @@ from incidents.snapshot import Snapshot, spec_digest
 from incidents.symptoms import Symptom
 from remediation.growth import Growth
 from remediation.guardrails.request import LONGEST_CLAIM
-from remediation.verify import UNREADABLE_SECONDS, UNSEEN_SECONDS, Verifier
+from remediation.verify import LONGEST_GAP_SECONDS, UNREADABLE_SECONDS, Verifier
 from tests.builders import (
     NOW,
     change,
@@ -142,7 +142,7 @@ class TestWell:
         of = msgspec.structs.replace(applied(), deadline=NOW + timedelta(hours=2))
         verification = await Verifier(_polling(reader, clock), clock, settle_seconds=60.0).verify(of)
         assert verification.result is Result.WELL
-        assert (clock.now() - NOW).total_seconds() >= 3_600 + 60 - UNSEEN_SECONDS
+        assert (clock.now() - NOW).total_seconds() >= 3_600 + 60 - LONGEST_GAP_SECONDS
 
     async def test_pods_of_the_broken_revision_that_linger_do_not_count(self) -> None:
         old = replica_set(template(container(image="nginx:1.0")), number=1)
@@ -508,6 +508,11 @@ class TestCronJobs:
         verification, seconds = await judged(film, _of_set(self.CRON_JOB, Symptom.IMAGE_PULL))
         assert (verification.result, seconds >= 600) == (Result.CANNOT_TELL, True)
         assert "no Job of it has been made since" in verification.detail
+
+    async def test_a_pod_that_a_job_of_before_has_made_since_says_nothing_either(self) -> None:
+        job, replaced = self.running(-900, not_there("nginx:1.28"))[:2], self.running(30, not_there("nginx:1.28"))[2:]
+        verification, seconds = await judged(Film((0, [*job, *replaced])), _of_set(self.CRON_JOB, Symptom.IMAGE_PULL))
+        assert (verification.result, seconds >= 600) == (Result.CANNOT_TELL, True)
 
     async def test_a_job_that_was_made_since_and_fails_does(self) -> None:
         before, since = self.running(-900, not_there("nginx:1.28")), self.running(30, not_there("nginx:1.28"))

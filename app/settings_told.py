@@ -43,7 +43,6 @@ _EXAMPLES: dict[str, Any] = {  # where the default is none
     "model_prices": {"gpt-5-mini": [0.25, 2.0]},
     "model_money_per_day": 5.0,
 }
-_OTHERS = {f"{PREFIX}CONTROL_PLANE"}  # where this project's own tests find a control plane
 # What Kubernetes sets in a pod for each Service of its namespace, if one's name begins as the program's does.
 _SERVICE = re.compile(
     PREFIX + r"(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)?)"
@@ -61,7 +60,7 @@ def unknown_variable(known: Iterable[str]) -> str:
     variables = {variable_of(name) for name in known}
     for name in sorted(os.environ):
         shown = name.upper()
-        if not shown.startswith(PREFIX) or not os.environ[name] or shown in variables | _OTHERS:
+        if not shown.startswith(PREFIX) or not os.environ[name] or shown in variables:
             continue
         if _SERVICE.fullmatch(shown) is None:
             return f"{plain(name)}: there is no such setting{nearest(shown, variables)}"

@@ -31,7 +31,8 @@ from tools.cluster.transport import Transport, connect
 from tools.sandbox import MontySandbox, self_test
 
 AT_ONCE = 8  # questions to the API server, which are some ninety
-_NOT_OWN = "; every object that Argo CD marks is left alone"
+_NO_ARGO = "; every object that Argo CD marks is left alone"
+_NO_VERTICAL = "; no VerticalPodAutoscaler is seen, and requests that one sets may be proposed as if nobody did"
 _NO_LEASE = "; whether another daemon works on this cluster is not known"
 _TOLD = "; what needs it is told"
 
@@ -153,7 +154,8 @@ async def _rights(own: OwnObjects, settings: Settings) -> list[Row]:
     writes = settings.mode is not Mode.OBSERVE
     needed = [*rights.READ, rights.CLUSTER_ID, *([rights.SECRET_NAMES] if settings.read_secret_keys else [])]
     needed += rights.REPAIR if writes else ()
-    others = dict.fromkeys(rights.OWNERS, _NOT_OWN) | dict.fromkeys(rights.lease(settings.lease_namespace), _NO_LEASE)
+    others = dict.fromkeys(rights.ARGO, _NO_ARGO) | dict.fromkeys(rights.VERTICAL, _NO_VERTICAL)
+    others |= dict.fromkeys(rights.lease(settings.lease_namespace), _NO_LEASE)
     others |= dict.fromkeys(rights.MORE, _TOLD) if writes else {}
     gate = asyncio.Semaphore(AT_ONCE)
 

@@ -26,10 +26,9 @@ _READ: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("rbac.authorization.k8s.io", "roles rolebindings", ("list",)),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations mutatingwebhookconfigurations", _LOOK),
 )
-_OWNERS = (  # of programs that a cluster may not have
-    ("argoproj.io", "applications", _LOOK),
-    ("autoscaling.k8s.io", "verticalpodautoscalers", _LOOK),
-)
+# Of programs that a cluster may not have.
+_ARGO = (("argoproj.io", "applications", _LOOK),)
+_VERTICAL = (("autoscaling.k8s.io", "verticalpodautoscalers", _LOOK),)
 _REPAIR = (
     ("apps", "deployments statefulsets daemonsets", ("patch",)),
     ("batch", "cronjobs", ("patch",)),
@@ -57,7 +56,9 @@ def _each(rules: tuple[tuple[str, str, tuple[str, ...]], ...]) -> tuple[Permissi
 
 
 READ = _each(_READ)
-OWNERS = _each(_OWNERS)
+ARGO = _each(_ARGO)
+VERTICAL = _each(_VERTICAL)
+OWNERS = (*ARGO, *VERTICAL)
 REPAIR = _each(_REPAIR)
 MORE = _each(_MORE)
 CLUSTER_ID = Permission("get", "", "namespaces", namespace="kube-system", name="kube-system")

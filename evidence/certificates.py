@@ -11,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from incidents.object_health import certificates_of
 from incidents.objects import SECRET, TLS_KEYS
-from tools.cluster.errors import Busy, ClusterError, Forbidden, Unauthorized, Unreachable
+from tools.cluster.errors import Busy, Forbidden, Unauthorized, Unreachable
 from tools.cluster.listing import TooMany, list_beside
 from tools.cluster.reader import Reader
 
 _HELD_ELSEWHERE = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
 
-log = structlog.get_logger(__name__)
 Keys = Mapping[str, frozenset[str]]  # of each Secret, by its name
 
 
@@ -38,8 +35,9 @@ class Certificates:
     async def missing(self, ingress: dict[str, Any]) -> tuple[str, ...]:
         """What an Ingress names and is not there: ``Secret/NAME``, and ``Secret/NAME/KEY`` of one that lacks a key.
 
-        Nothing where that may not be read, is more than is read, or cannot be read by the server itself (a Secret whose
-        key of encryption is lost spoils the list of its namespace). Raises Busy, Unreachable and Unauthorized.
+        Nothing where that may not be read or is more than is read, and of a namespace whose list has failed before.
+        Raises ClusterError: also a server that has lost a key of encryption, which spoils the list of a namespace, has
+        not said that all is there.
         """
         names = certificates_of(ingress)
         if not names or not self._reader.secret_keys:
@@ -49,9 +47,6 @@ class Certificates:
         except (Busy, Unreachable, Unauthorized):
             self._given_up = True  # a server that cannot answer now is not asked for the next namespace either
             raise
-        except ClusterError as error:
-            log.debug("certificates.unread", namespace=ingress["metadata"]["namespace"], error=str(error))
-            return ()
         if there is None:
             return ()
         found = [f"{SECRET.kind}/{name}" for name in names if name not in there]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import structlog
 
 from evidence.certificates import Certificates
 from incidents.object_health import backends_of, claims_of, job_end, taken_up
@@ -31,13 +32,15 @@ from incidents.objects import (
 )
 from incidents.snapshot import Snapshot, pod_template
 from incidents.subjects import owns
-from tools.cluster.errors import Forbidden, NotFound
+from tools.cluster.errors import Busy, ClusterError, Forbidden, NotFound, Unauthorized, Unreachable
 from tools.cluster.reader import Reader
 
 CLAIMS_LOOKED_AT = 3  # that pods wait for
 _UNBOUND = "unbound immediate PersistentVolumeClaims"  # in the scheduler's words (plugins/volumebinding)
 BACKENDS_LOOKED_AT = 10  # of an Ingress, a request each
 JOBS_LOOKED_AT = 3  # of a CronJob's Jobs that still run, the newest
+
+log = structlog.get_logger(__name__)
 
 
 async def read_service(reader: Reader, service: dict[str, Any], *, now: datetime) -> Snapshot:
@@ -58,7 +61,8 @@ async def read_ingress(
 ) -> Snapshot:
     """An Ingress, with what it names and is not there: the Services it sends to, its class, and its certificates.
 
-    ``certificates``: what somebody has listed of them just now.
+    ``certificates``: what somebody has listed of them just now. Raises ClusterError; that only the server cannot read
+    them is raised where nothing else is missing: such an Ingress may not be taken for well.
     """
     namespace, wanted = ingress["metadata"]["namespace"], (ingress.get("spec") or {}).get("ingressClassName")
     asked = [(SERVICE, namespace, name) for name in backends_of(ingress)[:BACKENDS_LOOKED_AT]]
@@ -72,7 +76,14 @@ async def read_ingress(
             missing.append(f"{kind.kind}/{name}")
         except Forbidden:
             continue
-    missing += await (certificates or Certificates(reader)).missing(ingress)
+    try:
+        missing += await (certificates or Certificates(reader)).missing(ingress)
+    except (Busy, Unreachable, Unauthorized):
+        raise
+    except ClusterError as error:
+        if not missing:
+            raise
+        log.debug("certificates.unread", namespace=namespace, error=str(error))
     return Snapshot(workload=ingress, missing=tuple(missing), read_at=now)
 
 

@@ -24,6 +24,7 @@ from incidents.snapshot import is_ready, pod_template
 from playbooks.confidence import SUGGESTED
 
 STANDING_SECONDS = 86_400.0  # whoever rolls something out looks at it within the day
+TELLING_RESTARTS = 5  # of fewer, what a pod waited for before its first start is too much of the mean
 LONGEST_BACK_OFF_SECONDS = 300  # MaxContainerBackOff of pkg/kubelet
 _LOSES_TIME = 30  # the default of terminationGracePeriodSeconds
 FOR_WHAT_NEVER_WORKED = frozenset({"admission", "command", "crash", "image", "probes", "scheduling"})
@@ -115,7 +116,7 @@ def _ran(evidence: Evidence, pod: Manifest) -> bool:
     seen = timedelta(seconds=UNSEEN_SECONDS / evidence.speed + DATED_SECONDS)
     was_ready = is_ready(pod) or (lost is not None and lost - start > seen)
     return any(
-        _usual_run(evidence, one, start) > after + _patience(evidence, one)
+        _usual_run(evidence, one, _initialized(pod) or start) > after + _patience(evidence, one)
         for one in restarted
         if was_ready or not (evidence.container(str(one.get("name"))) or {}).get("readinessProbe")
     )
@@ -128,11 +129,20 @@ def _ready_until(pod: Manifest) -> datetime | None:
     return next((timestamp(one.get("lastTransitionTime")) for one in said), None)
 
 
+def _initialized(pod: Manifest) -> datetime | None:
+    """When a pod's init containers were done; None where its status does not say."""
+    conditions = pod.get("status", {}).get("conditions") or ()
+    said = (one for one in conditions if one.get("type") == "Initialized" and one.get("status") == "True")
+    return next((timestamp(one.get("lastTransitionTime")) for one in said), None)
+
+
 def _usual_run(evidence: Evidence, status: Manifest, start: datetime) -> timedelta:
     """How long a container's last run lasted, or those before it on average, whichever is longer.
 
     What crashes from the start on is started again at least every five minutes and as long as a run lasts: so many
-    restarts take so much time, and what is left of it somebody was served.
+    restarts take so much time, and what is left of it somebody was served. But for what went by before the first start:
+    init containers are known by the pod's condition; images, volumes and references are not, so that only many
+    restarts speak.
     """
     end = (status.get("lastState") or {}).get("terminated") or {}
     began, ended = timestamp(end.get("startedAt")), timestamp(end.get("finishedAt"))
@@ -140,9 +150,9 @@ def _usual_run(evidence: Evidence, status: Manifest, start: datetime) -> timedel
         return timedelta(0)
     last = ended - began if began is not None else timedelta(0)
     count = int(status["restartCount"])
-    before, until = (count - 1, began) if began is not None else (count, ended)
-    if not before:
+    if count < TELLING_RESTARTS:
         return last
+    before, until = (count - 1, began) if began is not None else (count, ended)
     waited = timedelta(seconds=LONGEST_BACK_OFF_SECONDS / evidence.speed) * count
     return max(last, (until - start - waited) / before)
 

@@ -7,17 +7,19 @@ and an older template would not mend it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from incidents.evidence import Evidence, Revision
 from incidents.objects import STATEFUL_SET, Manifest
 from incidents.ordering import of_present_revision
-from incidents.pod_health import container_statuses, has_begun
+from incidents.pod_health import DATED_SECONDS, RESTART_MEMORY_SECONDS, container_statuses, has_begun, timestamp
 from incidents.pointers import ABSENT, PathNotFound, resolve, value_at
 from incidents.snapshot import is_ready
 from playbooks.been_well import known_well, ran_for_long
 
 ROLLED_BACK = ("Deployment", "DaemonSet", STATEFUL_SET.kind)
+OUTLIVED_SECONDS = 30.0  # no two runs last equally long: so much longer than the last one is no chance
 
 
 def never_well(evidence: Evidence) -> bool:
@@ -26,20 +28,36 @@ def never_well(evidence: Evidence) -> bool:
 
 
 def serves_now(evidence: Evidence) -> bool:
-    """Whether a pod of the present revision is Ready at this moment, however its containers ended before.
+    """Whether a pod of the present revision is Ready, and not only between two crashes.
 
     What crashed at its start, for want of something that has come since, is not known to work yet; but whatever takes
-    it back now ends what serves.
+    it back now ends what serves. Without a readiness probe a pod is Ready in every run of a crash loop, so that it
+    counts once its containers have outlived their last runs: the answer must not hang on the moment of the look.
     """
     names = {revision.name for revision in evidence.revisions if revision.digest == evidence.present}
     present = (item for item in evidence.snapshot.replica_sets if item["metadata"]["name"] in names)
-    return any(is_ready(pod) for item in present for pod in evidence.snapshot.pods_of(item))
+    pods = (pod for item in present for pod in evidence.snapshot.pods_of(item) if is_ready(pod))
+    return any(all(_outlived(evidence, one) for one in container_statuses(pod)) for pod in pods)
+
+
+def _outlived(evidence: Evidence, status: Manifest) -> bool:
+    """Whether a container has run for longer than before its last end, or has had no end that tells anything now."""
+    began = timestamp(((status.get("state") or {}).get("running") or {}).get("startedAt"))
+    last = (status.get("lastState") or {}).get("terminated") or {}
+    ended = timestamp(last.get("finishedAt"))
+    if not status.get("restartCount") or began is None or ended is None:
+        return True
+    if evidence.taken_at - ended > timedelta(seconds=RESTART_MEMORY_SECONDS / evidence.speed):
+        return True
+    before = ended - (timestamp(last.get("startedAt")) or ended)
+    more = timedelta(seconds=OUTLIVED_SECONDS / evidence.speed + DATED_SECONDS)
+    return evidence.taken_at - began > before + more
 
 
 def may_roll_back(evidence: Evidence) -> bool:
     """Whether the last good revision can be put back as a whole without loosening what the present one secures.
 
-    Never while a pod of the present one serves.
+    Never while a pod of the present one serves (``serves_now``).
     A security setting that came with the present revision may be the very thing that somebody wanted. And what outlasts
     its pods may have been brought into a later form by the present one already, which an earlier one cannot read.
     """

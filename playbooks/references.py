@@ -7,7 +7,9 @@ is as near, and it is not another workload's by its label or name; where the wro
 called and the candidate's does not, a person is asked. All names that are wrong in this way are corrected at once: the
 kubelet speaks of the first alone. A reference that came with a change and can have meant nothing here is taken back
 with it, but not before a pod has waited for a minute: what makes a Secret of a vault's is often that much later than
-what names it, and nothing that is read here says that it is at work. Contents are never made up; of Secrets only the
+what names it, and nothing that is read here says that it is at work. The minute is that of the default grace period:
+with a shorter one, or where a person asks, it may be handed over before, with the command that takes the change back.
+Contents are never made up; of Secrets only the
 names of keys are looked at, and only where the optional role lets them be listed.
 """
 
@@ -16,9 +18,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from incidents.evidence import Evidence
+import msgspec
+
+from incidents.evidence import Evidence, Revision
 from incidents.incident import Round
 from incidents.objects import TEMPLATED, Manifest
+from incidents.ordering import of_present_revision
 from incidents.pod_health import timestamp
 from incidents.proposals import Diagnosis, Needs, Opinion, RollBack, SetField, Silent
 from incidents.snapshot import is_ready
@@ -35,7 +40,8 @@ SYMPTOMS = (Symptom.CONFIG_ERROR, Symptom.MOUNT_FAILING)
 SUBJECTS = (*TEMPLATED, "Job", "Pod")
 
 # What is named may be on its way for as long as nobody is told that it is missing (`incidents.patience`), which counts
-# from a little after the pod was made: ten seconds less, for clocks differ, and after that nobody looks again.
+# from a little after the pod was made: ten seconds less, for clocks differ, and after that nobody looks again. That is
+# so with the default grace period of 10 s, of which patience is six; whoever is told before has the command.
 COMING_SECONDS = 50.0
 
 _MISSING = re.compile(r'(?P<kind>configmap|secret) "(?P<name>[^"]+)" not found', re.IGNORECASE)
@@ -106,7 +112,8 @@ def _taken_back(
     if any((one.kind, one.name) in before and one.keys.keys() <= before[one.kind, one.name] for one in places):
         return None  # it would fail there as well
     if _may_be_coming(evidence, key or places[0].name):
-        return Silent(f"what is missing of {places[0].kind} {places[0].name} may be on its way", diagnosis)
+        told = msgspec.structs.replace(diagnosis, by_hand=_undo(evidence, good))
+        return Silent(f"what is missing of {places[0].kind} {places[0].name} may be on its way", told)
     return opinion(
         evidence,
         family=FAMILY,
@@ -119,12 +126,26 @@ def _taken_back(
     )
 
 
+def _undo(evidence: Evidence, good: Revision) -> tuple[str, ...]:
+    """What a person types who does not wait; nothing where a manager would put it back."""
+    subject = evidence.subject
+    if subject.manager:
+        return ()
+    workload = f"{subject.kind.lower()}/{subject.name}"
+    return (f"kubectl -n {subject.namespace} rollout undo {workload} --to-revision={good.number}",)
+
+
 def _may_be_coming(evidence: Evidence, name: str) -> bool:
-    """Whether no pod that waits for what is named has waited for so long that it would be there."""
+    """Whether no pod that waits for what is named has waited for so long that it would be there.
+
+    Where none is known to wait for it, any one that is not ready may.
+    """
     waiting = {found.pod for found in evidence.health.findings if name in found.detail}
     waiting |= {line.about.removeprefix("Pod/") for line in evidence.events if name in line.message}
-    pods = (pod for pod in evidence.snapshot.current_pods if pod["metadata"]["name"] in waiting and not is_ready(pod))
-    made = [timestamp(pod["metadata"].get("creationTimestamp")) for pod in pods]
+    pods = [pod for pod in evidence.snapshot.current_pods if not is_ready(pod)]
+    for_it = [pod for pod in pods if pod["metadata"]["name"] in waiting]
+    any_one = (pod for pod in of_present_revision(evidence.snapshot) if not is_ready(pod))
+    made = [timestamp(pod["metadata"].get("creationTimestamp")) for pod in for_it or any_one]
     longest = max(((evidence.taken_at - one).total_seconds() for one in made if one is not None), default=0.0)
     return longest * evidence.speed < COMING_SECONDS
 

@@ -18,7 +18,7 @@ from incidents.causes import with_effects
 from incidents.decisions import outcome_of_well
 from incidents.health import Health, State, assess
 from incidents.incident import Incident, Outcome, Status
-from incidents.ordering import all_updated
+from incidents.ordering import proves_template
 from incidents.patience import Patience
 from incidents.snapshot import Snapshot, pod_template, template_digest
 from scraper.lasting import WellSince
@@ -95,8 +95,7 @@ class Grace:
         return await self._tracing.blamed(incident)
 
     async def _healed(self, incident: Incident, snapshot: Snapshot, health: Health, ended: Outcome) -> None:
-        # What is scaled to nothing, or keeps the pods of an older template, is well, and no proof of the present one.
-        if incident.subject.is_workload and health.ready and all_updated(snapshot.workload):
+        if incident.subject.is_workload and proves_template(snapshot):
             await self._store.record_good(incident.subject, template_digest(pod_template(snapshot.workload)))
         count = f"{health.ready} of {health.desired} ready"
         how = "repaired" if ended is Outcome.RESOLVED else "healed by itself"

@@ -38,7 +38,7 @@ from incidents.objects import (
     controller_of,
     reference,
 )
-from incidents.ordering import all_updated
+from incidents.ordering import proves_template
 from incidents.pod_health import timestamp
 from incidents.snapshot import Snapshot
 from incidents.subjects import owns
@@ -194,8 +194,7 @@ class Look:
         state = await self._raising.judge(snapshot)
         if workload["kind"] in _SERVED:
             self.revised.add(metadata["uid"])
-            # With OnDelete, a partition or no node to run on a set is well whatever its present template does.
-            if state is State.WELL and not pods and snapshot.desired and all_updated(workload):
+            if state is State.WELL and not pods and proves_template(snapshot):
                 await self._raising.record_good(workload, raw)
 
     async def _deployment(self, deployment: Object, template: bytes) -> None:
@@ -204,7 +203,7 @@ class Look:
         snapshot = Snapshot(workload=deployment, read_at=self._now)
         state = assess(snapshot, self._now, self._parts.clock.speed).state
         self._raising.saw(deployment, in_trouble=state is not State.WELL or bool(pods))
-        if state is State.WELL and not pods:
+        if state is State.WELL and not pods and proves_template(snapshot):
             await self._raising.record_good(deployment, template)
         elif (state is State.FAILING or pods) and not self._raising.has_incident(deployment):
             await self._look_closely(deployment)
@@ -244,9 +243,10 @@ class Look:
                 namespace, spec = ingress["metadata"]["namespace"], ingress.get("spec") or {}
                 lost = [name for name in backends_of(ingress) if (namespace, name) not in self._services]
                 classless = (wanted := spec.get("ingressClassName")) and wanted in unclaimed - classes
+                lacking = await _lacking(ingress, certificates)  # first: what fails here does not fail in a closer look
                 if lost or classless:
                     await self._look_closely_at_ingress(ingress, certificates)
-                elif lacking := await _lacking(ingress, certificates):
+                elif lacking:
                     await self._look_at_certificates(ingress, lacking)
         if certificates.refused:
             self.unread.add(SECRET.kind)
@@ -285,7 +285,10 @@ class Look:
 
 
 async def _lacking(ingress: Object, certificates: Certificates) -> tuple[str, ...]:
-    """The certificates that it names and that are not there; Secrets that cannot be listed cost nothing else."""
+    """The certificates that it names and that are not there; Secrets that cannot be listed cost nothing else.
+
+    Nothing is said then of the Ingress, that it is well neither: one with an incident is read by itself to know that.
+    """
     try:
         return await certificates.missing(ingress)
     except ClusterError as error:

@@ -76,8 +76,7 @@ def test_a_mistyped_variable_is_refused_with_the_name_that_was_meant(
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["PORT", "SERVICE_HOST", "SERVICE_PORT_HEALTH", "PORT_8080_TCP_ADDR", "METRICS_SERVICE_HOST", "CONTROL_PLANE"],
+    "name", ["PORT", "SERVICE_HOST", "SERVICE_PORT_HEALTH", "PORT_8080_TCP_ADDR", "METRICS_SERVICE_HOST"]
 )
 def test_what_kubernetes_says_of_services_in_a_pods_environment_is_no_setting_and_no_mistake(
     monkeypatch: pytest.MonkeyPatch, name: str

@@ -209,6 +209,29 @@ async def test_a_program_that_should_log_in_and_does_not_is_named_and_nothing_el
     assert caplog.records == []
 
 
+def _homeless() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.parametrize("kubeconfig", [None, Path("~/config")], ids=str)
+async def test_a_user_without_a_home_is_told_to_name_the_kubeconfig(
+    monkeypatch: pytest.MonkeyPatch, kubeconfig: Path | None
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr(Path, "expanduser", lambda _: _homeless())
+    with pytest.raises(Misconfigured, match=r"no home folder .*--kubeconfig FILE"):
+        await connect(user_agent="tests", kubeconfig=kubeconfig)
+
+
+async def test_a_pod_needs_no_home_for_its_service_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", _homeless)
+    monkeypatch.setattr(Path, "expanduser", lambda _: _homeless())
+    with pytest.raises(Misconfigured, match=r"^the pod's service account cannot be used: Service host/port is not set"):
+        await connect(user_agent="tests", in_cluster=True)
+
+
 async def test_why_the_server_cannot_be_reached_is_said_in_words() -> None:
     async with ApiScript() as api:
         kubeconfig = api.kubeconfig

@@ -4,7 +4,7 @@ Owns: where etcd, kube-apiserver, kube-controller-manager, kube-scheduler and ku
 holds all five, because a control plane mixed from two places is a version skew nobody asked for. Looked for
 in this order:
 
-1. the folder that K8S_AUTO_FIXER_CONTROL_PLANE names (incomplete is an error: somebody meant that folder);
+1. the folder that CONTROL_PLANE_BINARIES names (incomplete is an error: somebody meant that folder);
 2. the folder that KUBEBUILDER_ASSETS names, if complete (envtest ships no controller-manager or scheduler);
 3. the cache, by Kubernetes version, outside the tree;
 4. `go build` into that cache, from the go.mod beside this file.
@@ -32,7 +32,7 @@ from pathlib import Path
 from types import FrameType
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
-FOLDER_SETTING = "K8S_AUTO_FIXER_CONTROL_PLANE"
+FOLDER_SETTING = "CONTROL_PLANE_BINARIES"
 ENVTEST_SETTING = "KUBEBUILDER_ASSETS"
 
 _MODULE_FOLDER = Path(__file__).resolve().parent
@@ -79,7 +79,7 @@ def missing_binaries(folder: Path) -> list[str]:
 def find_binaries(environ: Mapping[str, str]) -> Path | None:
     """The folder that holds all five programs, or None if they would have to be built.
 
-    Raises SettingError if K8S_AUTO_FIXER_CONTROL_PLANE is set and incomplete.
+    Raises SettingError if CONTROL_PLANE_BINARIES is set and incomplete.
     """
     if chosen := environ.get(FOLDER_SETTING):
         if missing := missing_binaries(Path(chosen)):

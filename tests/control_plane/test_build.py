@@ -52,7 +52,7 @@ def test_an_incomplete_named_folder_is_an_error_that_names_the_setting_and_what_
     tmp_path: Path,
 ) -> None:
     named = _programs(tmp_path / "named", without="kube-scheduler")
-    with pytest.raises(build.SettingError, match=r"K8S_AUTO_FIXER_CONTROL_PLANE=.* lacks kube-scheduler: "):
+    with pytest.raises(build.SettingError, match=r"CONTROL_PLANE_BINARIES=.* lacks kube-scheduler: "):
         build.find_binaries({build.FOLDER_SETTING: str(named)})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -12,7 +13,7 @@ from cli import doctor, rights
 from incidents.allowed import ALLOWED, CREATED, RECREATED, WITH_APPROVAL
 from incidents.objects import AROUND_WORKLOADS, SERVICE_ACCOUNT, WORKLOADS
 from tests.world import USER, World, clean_environment, world
-from tools.cluster.own_objects import Permission
+from tools.cluster.own_objects import OwnObjects, Permission
 
 __all__ = ["clean_environment", "world"]
 
@@ -93,3 +94,24 @@ async def test_doctor_says_of_each_right_whether_it_has_it(world: World, capsys:
     shown = capsys.readouterr().out.splitlines()
     for one in (*rights.READ, *rights.OWNERS, *rights.REPAIR, *rights.MORE, *rights.lease("k8s-auto-fixer")):
         assert any(str(one) in line and "not" not in line and "permitted" in line for line in shown), one
+
+
+async def test_doctor_tells_what_is_not_seen_without_the_rights_to_what_a_cluster_may_not_have(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def allowed(_: OwnObjects, permission: Permission) -> bool:
+        return msgspec.structs.replace(permission, namespace="") not in rights.OWNERS
+
+    monkeypatch.setattr(OwnObjects, "allowed", allowed)
+    kubeconfig = world.cluster.write_kubeconfig(world.folder / "kubeconfig", user=USER)
+    settings = load_settings(kubeconfig=kubeconfig, store=world.folder / "store.sqlite")
+    assert await doctor.examine(settings) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for one, then in (
+        (rights.ARGO, "Argo CD marks is left alone"),
+        (rights.VERTICAL, "no VerticalPodAutoscaler is seen"),
+    ):
+        for asked in one:
+            told = shown.partition(f"{asked} not permitted")[2].split("not permitted")[0]
+            assert then in told
+    assert shown.count("left alone") == len(rights.ARGO)

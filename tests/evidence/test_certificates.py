@@ -7,7 +7,7 @@ import pytest
 from evidence.certificates import Certificates
 from evidence.sight import looking_through
 from evidence.surroundings import read_ingress
-from incidents.objects import INGRESS, SECRET, reference
+from incidents.objects import INGRESS, SECRET, SERVICE, reference
 from tests.builders import NOW
 from tests.clocks import FakeClock
 from tests.remediation.scripted import ScriptedCluster
@@ -100,13 +100,28 @@ async def test_a_server_that_cannot_answer_now_is_not_asked_for_the_next_namespa
     assert (len(cluster.lists), certificates.refused) == (1, False)
 
 
-async def test_secrets_that_the_server_cannot_decrypt_are_not_missing_and_stop_no_other_namespace() -> None:
-    cluster = Asked(refuses=ServerFailed("Internal error occurred: unable to transform key", code=500))
+UNREADABLE = ServerFailed("Internal error occurred: unable to transform key", code=500)
+
+
+async def test_secrets_that_the_server_cannot_decrypt_are_unknown_and_stop_no_other_namespace() -> None:
+    cluster = Asked(refuses=UNREADABLE)
     certificates = Certificates(Reader(cluster, secret_keys=True))
     elsewhere = door("web")
     elsewhere["metadata"]["namespace"] = "another"
-    assert [await certificates.missing(one) for one in (door("web"), door("web"), elsewhere)] == [()] * 3
+    for one in (door("web"), elsewhere):
+        with pytest.raises(ServerFailed):
+            await certificates.missing(one)
+    assert await certificates.missing(door("web")) == ()
     assert (len(cluster.lists), certificates.refused) == (2, False)
+
+
+async def test_an_ingress_whose_certificates_cannot_be_read_is_not_well_and_what_else_it_lacks_is_told() -> None:
+    reader, lost = Reader(Asked(thing(SERVICE, "front"), refuses=UNREADABLE), secret_keys=True), door("web")
+    with pytest.raises(ServerFailed):
+        await read_ingress(reader, door("web"), now=NOW)
+    backend = {"service": {"name": "fornt", "port": {"number": 80}}}
+    lost["spec"]["rules"] = [{"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]
+    assert (await read_ingress(reader, lost, now=NOW)).missing == ("Service/fornt",)
 
 
 @pytest.mark.parametrize("key", ["projectcontour.io/tls-cert-namespace", "alb.ingress.kubernetes.io/certificate-arn"])

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidents.ordering import in_the_way, of_present_revision
+from incidents.objects import CRON_JOB, JOB
+from incidents.ordering import in_the_way, of_present_revision, proves_template
 from incidents.snapshot import Snapshot, is_ready
-from tests.builders import NOW, snapshot, stamp
+from tests.builders import NOW, deployment, snapshot, stamp
+from tests.scraper.seeing import thing
 from tests.stateful import member, stateful_set
 
 Object = dict[str, Any]
@@ -19,6 +21,25 @@ BEFORE = NOW
 def found(workload: Object, *pods: Object) -> str:
     pod = in_the_way(snapshot(workload, (), pods), BEFORE)
     return pod["metadata"]["name"] if pod is not None else ""
+
+
+@pytest.mark.parametrize(
+    ("workload", "proves"),
+    [
+        (deployment(ready=1), True),
+        (deployment(replicas=0), False),
+        ({**(paused := deployment(ready=1)), "status": {**paused["status"], "updatedReplicas": 0}}, False),
+        (stateful_set(), True),
+        (stateful_set(revision="bad"), False),
+        (thing(JOB, "once", spec={"parallelism": 1}, status={"succeeded": 1}), False),
+        (thing(CRON_JOB, "nightly", spec={}), False),
+    ],
+    ids=["serves", "scaled to nothing", "older template", "set", "set in between", "no pod left", "no pods of its own"],
+)
+def test_being_well_proves_the_present_template_only_of_what_wants_pods_that_are_all_of_it(
+    workload: Object, proves: bool
+) -> None:
+    assert proves_template(Snapshot(workload=workload, read_at=NOW)) is proves
 
 
 def test_the_pod_of_another_revision_that_is_not_ready_is_in_the_way() -> None:

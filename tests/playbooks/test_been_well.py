@@ -93,9 +93,24 @@ def changed(taken: Evidence) -> float | None:
     return answer.proposal.confidence if isinstance(answer, Opinion) else None
 
 
-@pytest.mark.parametrize("restarts", [1, 3, 40])
+@pytest.mark.parametrize("restarts", [1, 3, 5, 40])
 def test_a_probe_is_not_made_more_patient_for_what_ran_for_months_and_hangs_now(restarts: int) -> None:
-    assert changed(database(killed(restarts, ran=45), age=90 * DAY)) is (SUGGESTED if restarts == 1 else None)
+    assert changed(database(killed(restarts, ran=45), age=90 * DAY)) is (SUGGESTED if restarts < 5 else None)
+
+
+@pytest.mark.parametrize("restarts", [2, 3])
+def test_what_waited_for_long_before_its_first_start_did_not_run_in_that_time(restarts: int) -> None:
+    assert never_well(database(killed(restarts, ran=1), age=7200))
+
+
+def test_what_init_containers_took_is_no_run_however_often_it_crashed_since() -> None:
+    late = database(killed(5, ran=1), age=9000)
+    assert not never_well(late)
+    done = {**condition("Initialized", "True"), "lastTransitionTime": stamp(900)}
+    late.snapshot.pods[0]["status"]["conditions"].append(done)
+    assert never_well(late)
+    done["status"] = "False"
+    assert not never_well(late)
 
 
 def test_one_run_that_lasted_for_longer_than_a_crash_is_remembered_speaks_for_it() -> None:

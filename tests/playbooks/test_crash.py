@@ -1,6 +1,6 @@
 """Containers that end by themselves: wired where one place fits, followed to what they need, else told."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ from playbooks import crash_after_rollout
 from playbooks.confidence import SUGGESTED
 from playbooks.consult import consult
 from playbooks.crash import consider
-from playbooks.last_good import may_roll_back
+from playbooks.last_good import may_roll_back, serves_now
 from playbooks.registry import all_playbooks
 from tests.builders import (
     container,
@@ -22,6 +22,7 @@ from tests.builders import (
     replica_set,
     running,
     snapshot,
+    stamp,
     template,
     waiting,
 )
@@ -224,18 +225,52 @@ class TestUpstreams:
 class TestReadyAgain:
     """A new revision that crashed at its start, and has a pod that is Ready at this moment."""
 
-    CRASHED = running(restarts=2, last=ended(seconds_ago=40))
-    DOWN = waiting("CrashLoopBackOff", restarts=2, last=ended(seconds_ago=40))
+    LAST: ClassVar[Object] = {**ended(seconds_ago=90), "startedAt": stamp(92)}
+    CRASHED: ClassVar[Object] = {**running(restarts=2, last=LAST), "state": {"running": {"startedAt": stamp(60)}}}
+    DOWN = waiting("CrashLoopBackOff", restarts=2, last=LAST)
 
     def test_what_serves_is_not_rolled_back_and_what_does_not_is(self) -> None:
         answer = crash_after_rollout.consider(after_a_rollout(self.CRASHED, ready=True), ())
         assert isinstance(answer, Silent), answer
         assert "ready just now" in answer.because
+        assert answer.diagnosis is not None
+        assert answer.diagnosis.cause == "container web has crashed since the last rollout"
         for status in (self.CRASHED, self.DOWN):
             down = crash_after_rollout.consider(after_a_rollout(status, ready=False), ())
             assert isinstance(down, Opinion), down
             assert isinstance(down.proposal.action, RollBack)
             assert down.proposal.confidence == crash_after_rollout.SURE
+
+    @pytest.mark.parametrize(
+        ("ran", "runs", "ago", "speed", "serves"),
+        [
+            (30, 5, 15, 1.0, False),  # the next run of a loop, without a readiness probe
+            (30, 50, 60, 1.0, False),
+            (30, 70, 80, 1.0, True),
+            (1, 5, 15, 1.0, False),
+            (10, 16, 20, 20.0, True),
+            (7200, 650, 660, 1.0, True),  # its last end is long forgotten
+        ],
+    )
+    def test_a_pod_between_two_crashes_does_not_serve_whenever_it_is_looked_at(
+        self, ran: float, runs: float, ago: float, speed: float, serves: bool
+    ) -> None:
+        last = {**ended(seconds_ago=ago), "startedAt": stamp(ago + ran)}
+        status = {**running(restarts=2, last=last), "state": {"running": {"startedAt": stamp(runs)}}}
+        taken = msgspec.structs.replace(after_a_rollout(status, ready=True), speed=speed)
+        assert serves_now(taken) is serves
+
+    def test_a_loop_is_rolled_back_in_its_back_off_and_in_its_next_run_alike(self) -> None:
+        last = {**ended(seconds_ago=45), "startedAt": stamp(75)}
+        again = {**running(restarts=2, last=last), "state": {"running": {"startedAt": stamp(5)}}}
+        for status, ready in ((waiting("CrashLoopBackOff", restarts=2, last=last), False), (again, True)):
+            answer = crash_after_rollout.consider(after_a_rollout(status, ready=ready), ())
+            assert isinstance(answer, Opinion), answer
+            assert answer.proposal.confidence == crash_after_rollout.SURE
+
+    def test_a_pod_without_a_restart_serves_from_its_first_moment_on(self) -> None:
+        fresh = {**running(), "state": {"running": {"startedAt": stamp(0)}}}
+        assert serves_now(after_a_rollout(fresh, ready=True))
 
     def test_no_family_puts_the_revision_before_back_as_a_whole_meanwhile(self) -> None:
         assert may_roll_back(after_a_rollout(self.DOWN, ready=False))

@@ -236,6 +236,27 @@ def test_what_a_new_revision_names_may_be_on_its_way_and_is_not_taken_back_befor
     assert isinstance(consider(msgspec.structs.replace(soon, speed=20.0), ()), Opinion)
 
 
+def test_who_does_not_wait_for_what_may_be_coming_is_given_the_command_that_takes_the_change_back() -> None:
+    soon = after_a_change(before={}, now=from_env("gone"), age=12)
+    answer = consider(soon, ())
+    assert isinstance(answer, Silent)
+    assert answer.diagnosis is not None
+    assert answer.diagnosis.by_hand == ("kubectl -n shop rollout undo deployment/web --to-revision=1",)
+    managed = msgspec.structs.replace(soon, subject=msgspec.structs.replace(soon.subject, manager="Argo CD"))
+    answer = consider(managed, ())
+    assert isinstance(answer, Silent)
+    assert answer.diagnosis is not None
+    assert answer.diagnosis.by_hand == ()
+
+
+def test_where_no_pod_is_known_to_wait_for_it_the_oldest_that_is_not_ready_tells() -> None:
+    for age, kind in ((12, Silent), (60, Opinion)):
+        taken = after_a_change(before={}, now=from_env("gone"), age=age)
+        elsewhere = tuple(msgspec.structs.replace(one, pod="web-0") for one in taken.health.findings)
+        unnamed = msgspec.structs.replace(taken, health=msgspec.structs.replace(taken.health, findings=elsewhere))
+        assert isinstance(consider(unnamed, ()), kind)
+
+
 def test_a_pod_that_waits_for_something_else_says_nothing_of_how_long_it_has_been_missing() -> None:
     soon = after_a_change(before={}, now=from_env("gone"), age=12)
     new = soon.snapshot.replica_sets[1]

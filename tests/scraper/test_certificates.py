@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from incidents.incident import Outcome, Status
 from incidents.objects import INGRESS, SECRET
 from scraper.grace import Advice
 from tests.scraper.seeing import seeing, thing
@@ -58,6 +60,38 @@ async def test_an_ingress_is_judged_by_all_else_where_secrets_cannot_be_read(
         (incident,) = [one for one in await found.incidents() if one.subject.name == "b"]
         found.clock.advance(60)
         assert await found.grace.advise(incident) is Advice.WORK
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+async def test_what_lacks_a_certificate_is_not_let_go_because_secrets_cannot_be_read_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed_over: bool
+) -> None:
+    one = door("first", tls=[{"secretName": "tls"}])
+    async with seeing(tmp_path, one, *SERVED) as found:
+        found.reader.secret_keys = True
+        await found.sweep()
+        (incident,) = await found.incidents()
+        if handed_over:
+            left = msgspec.structs.replace(incident, status=Status.HANDED_OVER, outcome=Outcome.ESCALATED)
+            await found.store.save_incident(left)
+        read = found.cluster.read
+
+        async def refusing(path: str, query: Query | None = None) -> bytes:
+            if path.endswith("/secrets"):
+                raise UNREADABLE
+            return await read(path, query)
+
+        monkeypatch.setattr(found.cluster, "read", refusing)
+        for _ in range(3):
+            found.clock.advance(3600)
+            await found.sweep()
+            if handed_over:
+                await found.handed_over.review()
+            else:
+                with pytest.raises(ServerFailed):  # and whoever asked comes back
+                    await found.grace.advise(incident)
+        (present,) = await found.incidents()
+        assert present.status is (Status.HANDED_OVER if handed_over else incident.status)
 
 
 @pytest.mark.parametrize("refusal", [Forbidden("no", code=403), UNREADABLE, AWAY], ids=str)

@@ -25,8 +25,8 @@ _OTHER_CREDENTIALS = ("token", "tokenFile", "username", "client-certificate", "c
 
 
 def default_paths() -> str:
-    """What ``KUBECONFIG`` names, several files even; else the file in the user's home."""
-    return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    """What ``KUBECONFIG`` names, several files even; else the file in the user's home. Raises Misconfigured."""
+    return os.environ.get("KUBECONFIG") or str(_at_home("~/.kube/config"))
 
 
 def look_through(given: str | Mapping[str, Any], context: str | None) -> str:
@@ -37,12 +37,20 @@ def look_through(given: str | Mapping[str, Any], context: str | None) -> str:
     """
     if isinstance(given, Mapping):
         return _look("the kubeconfig", given, None, context)
-    paths = [Path(part).expanduser() for part in given.split(os.pathsep) if part]
+    paths = [_at_home(part) for part in given.split(os.pathsep) if part]
     there = [path for path in paths if path.exists()]
     if not there:
         raise _wrong(given, "there is no such file")
     contents = [_content(path) for path in there]
     return _look(str(there[0]), contents[0], there[0].parent, context) if len(there) == 1 else ""
+
+
+def _at_home(path: str) -> Path:
+    """The path with ``~`` written out. A user without HOME and without a line in the passwd file has none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise _wrong(path, "there is no home folder of that user here") from error
 
 
 def _content(path: Path) -> Mapping[str, Any]:

@@ -244,12 +244,10 @@ class _Source:
         configuration.connection_pool_maxsize = 32
         # aiohttp would look for a proxy and read ~/.netrc anew, in other threads, before each request.
         configuration.client_session_kwargs = {"trust_env": False, "middlewares": (spelled,)}
-        given = self.kubeconfig if isinstance(self.kubeconfig, Mapping) else str(self.kubeconfig or default_paths())
-        where = (
-            "the pod's service account" if self.in_cluster else given if isinstance(given, str) else "the kubeconfig"
-        )
+        given = None if self.in_cluster else self._given()
+        where = "the pod's service account" if given is None else given if isinstance(given, str) else "the kubeconfig"
         try:
-            if self.in_cluster:
+            if given is None:
                 loaders.load_incluster_config(client_configuration=configuration)
             else:
                 plugin = look_through(given, self.context)
@@ -264,6 +262,9 @@ class _Source:
             ) from error
         except (loaders.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
             raise Misconfigured(f"{where} cannot be used: {_first_line(error)}; {REMEDY}") from error
+
+    def _given(self) -> str | Mapping[str, Any]:
+        return self.kubeconfig if isinstance(self.kubeconfig, Mapping) else str(self.kubeconfig or default_paths())
 
     async def _load(self, loaders: Any, given: str | Mapping[str, Any], configuration: Configuration) -> None:
         if isinstance(given, str):

@@ -77,7 +77,7 @@ def still_fits(proposal: Proposal, evidence: Evidence) -> bool:
     if proposal.target != evidence.subject.ref or proposal.ends not in evidence.health.symptoms:
         return False
     if isinstance(proposal.action, RollBack):
-        known = {(one.name, one.digest) for one in evidence.revisions if one.digest != evidence.present}
+        known = {(one.name, one.digest) for one in evidence.other_revisions}
         return (proposal.action.replica_set, proposal.action.digest) in known
     try:
         return all(_present(edit.path, evidence) == _expected(edit.expected) for edit in proposal.edits)

@@ -80,7 +80,8 @@ def told(error: ValidationError, flags: Mapping[str, Any], file: Path | None, de
     name = path[0] if path else "settings"
     why = first["msg"].removeprefix("Value error, ")
     inside = f" at {'.'.join(path)}" if len(path) > 1 else ""
-    return f"{_said_by(name, flags, file)}{inside}: {why}{_example(name, flags, file, defaults)}"
+    source = _set_by(name, flags, file) or f"{file}: {name}"
+    return f"{source}{inside}: {why}{_example(name, flags, file, defaults)}"
 
 
 def not_json(error: ValueError, defaults: Mapping[str, Any]) -> str:
@@ -100,12 +101,11 @@ def _in_environment(name: str) -> bool:
     return any(value and key.upper() == variable_of(name) for key, value in os.environ.items())
 
 
-def _said_by(name: str, flags: Mapping[str, Any], file: Path | None) -> str:
+def _set_by(name: str, flags: Mapping[str, Any], file: Path | None) -> str:
+    """The flag or the variable by which a field was set; empty where the file has it."""
     if name in flags and name in _FLAGS:
         return _FLAGS[name]
-    if name in flags or file is None or _in_environment(name):
-        return variable_of(name)
-    return f"{file}: {name}"
+    return variable_of(name) if name in flags or file is None or _in_environment(name) else ""
 
 
 def _example(name: str, flags: Mapping[str, Any], file: Path | None, defaults: Mapping[str, Any]) -> str:
@@ -113,8 +113,8 @@ def _example(name: str, flags: Mapping[str, Any], file: Path | None, defaults: M
     if value is None or isinstance(value, bool):
         return "; write for example true or false" if isinstance(value, bool) else ""
     written = value if isinstance(value, str) else json.dumps(value)
-    if name in flags and name in _FLAGS:
-        return f"; write for example {_FLAGS[name]} {value[0] if isinstance(value, list) else written}"
-    if name in flags or file is None or _in_environment(name):
-        return f"; write for example {variable_of(name)}={shlex.quote(written)}"
+    if (by := _set_by(name, flags, file)).startswith("--"):
+        return f"; write for example {by} {value[0] if isinstance(value, list) else written}"
+    if by:
+        return f"; write for example {by}={shlex.quote(written)}"
     return f"; write for example `{name}: {json.dumps(value) if ':' in written else written}`"

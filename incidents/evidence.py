@@ -155,7 +155,23 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return self.objects.get(kind)
 
     @property
+    def present_revisions(self) -> tuple[Revision, ...]:
+        """The revisions with the present template: one, unless a controller keeps two alike."""
+        return tuple(revision for revision in self.revisions if revision.digest == self.present)
+
+    @property
+    def other_revisions(self) -> tuple[Revision, ...]:
+        """The revisions with another template."""
+        return tuple(revision for revision in self.revisions if revision.digest != self.present)
+
+    @property
+    def present_sets(self) -> tuple[dict[str, Any], ...]:
+        """The ReplicaSets, or ControllerRevisions in their form, of the present template."""
+        names = {revision.name for revision in self.present_revisions}
+        return tuple(item for item in self.snapshot.replica_sets if item["metadata"]["name"] in names)
+
+    @property
     def last_good(self) -> Revision | None:
         """The newest revision known to work that is not the present one."""
-        good = [revision for revision in self.revisions if revision.good and revision.digest != self.present]
+        good = [revision for revision in self.other_revisions if revision.good]
         return max(good, key=lambda revision: revision.number, default=None)

@@ -191,7 +191,7 @@ def _not_grown(claim: Manifest, snapshot: Snapshot, speed: float) -> Iterator[Tr
         elif kind == "Resizing" or (kind == "FileSystemResizePending" and mounted):
             text = f"{name} is not made larger: {_GROWING[kind]} ({kind})"
             since = timestamp(condition.get("lastTransitionTime"))
-            until = after(since, RESIZE_SECONDS / speed) if since is not None else None
+            until = _allowed(since, RESIZE_SECONDS / speed)
             yield Trouble(Finding(Symptom.CLAIM_PENDING, clean(text, 300)), until)
 
 
@@ -203,7 +203,7 @@ def _autoscaler(autoscaler: Manifest, snapshot: Snapshot, now: datetime, speed: 
             continue  # somebody has scaled the target to zero
         detail = clean(f"{condition.get('reason')}: {condition.get('message')}", 300)
         since = timestamp(condition.get("lastTransitionTime"))
-        until = after(since, METRIC_SECONDS / speed) if since is not None else None
+        until = _allowed(since, METRIC_SECONDS / speed)
         yield Trouble(Finding(Symptom.AUTOSCALER_INACTIVE, f"{autoscaler['metadata']['name']}: {detail}"), until)
 
 
@@ -212,7 +212,7 @@ def _node(node: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> It
         said = [c for c in node.get("status", {}).get("conditions") or () if c.get("type") == "Ready"]
         text = f"{said[0].get('reason')}: {said[0].get('message')}" if said else "its kubelet has never reported"
         lost = timestamp(said[0].get("lastTransitionTime")) if said else None
-        back = after(lost, REBOOT_SECONDS / speed) if lost is not None else None
+        back = _allowed(lost, REBOOT_SECONDS / speed)
         moments = [moment for moment in (_after(node, JOINING_SECONDS / speed), back) if moment is not None]
         yield Trouble(Finding(Symptom.NODE_NOT_READY, clean(text, 300)), max(moments, default=None))
         return  # what it said of itself before is no news
@@ -220,7 +220,7 @@ def _node(node: Manifest, snapshot: Snapshot, now: datetime, speed: float) -> It
         if condition.get("type") in PRESSURES and condition.get("status") == "True":
             text = clean(f"{condition.get('type')}: {condition.get('message')}", 300)
             since = timestamp(condition.get("lastTransitionTime"))
-            relieved = after(since, PRESSURE_SECONDS / speed) if since is not None else None
+            relieved = _allowed(since, PRESSURE_SECONDS / speed)
             yield Trouble(Finding(Symptom.NODE_PRESSURE, text), relieved)
 
 
@@ -276,8 +276,12 @@ def claims_of(pod: Manifest) -> frozenset[str]:
 
 
 def _after(manifest: Manifest, seconds: float) -> datetime | None:
-    created = timestamp(manifest["metadata"].get("creationTimestamp"))
-    return after(created, seconds) if created is not None else None
+    return _allowed(timestamp(manifest["metadata"].get("creationTimestamp")), seconds)
+
+
+def _allowed(since: datetime | None, seconds: float) -> datetime | None:
+    """Until when something may still be a start; None where nobody knows since when."""
+    return after(since, seconds) if since is not None else None
 
 
 _Judge = Callable[[Manifest, Snapshot, datetime, float], Iterator[Trouble]]

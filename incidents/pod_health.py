@@ -321,14 +321,20 @@ def _lives_long(of: Manifest, end: Manifest, *, ends: int, speed: float) -> bool
     moments nobody knows, and it counts as short.
     """
     began, ended = timestamp(end.get("startedAt")), timestamp(end.get("finishedAt"))
-    if (
-        began is None
-        or ended is None
-        or ended - began <= timedelta(seconds=RESTART_MEMORY_SECONDS / speed + DATED_SECONDS)
-    ):
+    if began is None or ended is None or ended - began <= remembered(speed):
         return False
-    first = timestamp(of.get("status", {}).get("startTime") or of["metadata"].get("creationTimestamp"))
+    first = begun_at(of)
     return first is None or (ended - first) / ends > timedelta(seconds=SELDOM_SECONDS / speed)
+
+
+def remembered(speed: float) -> timedelta:
+    """How long a run surely is that outlasts the kubelet's memory of the end before it."""
+    return timedelta(seconds=RESTART_MEMORY_SECONDS / speed + DATED_SECONDS)
+
+
+def begun_at(pod: Manifest) -> datetime | None:
+    """When a kubelet has taken up a pod; when it was made, where none has said."""
+    return timestamp(pod.get("status", {}).get("startTime") or pod["metadata"].get("creationTimestamp"))
 
 
 def timestamp(value: object) -> datetime | None:

@@ -18,7 +18,7 @@ from incidents.evidence import Evidence
 from incidents.object_health import job_end
 from incidents.objects import CRON_JOB, JOB, POD, Manifest
 from incidents.ordering import of_present_revision
-from incidents.pod_health import DATED_SECONDS, RESTART_MEMORY_SECONDS, UNSEEN_SECONDS, timestamp
+from incidents.pod_health import DATED_SECONDS, UNSEEN_SECONDS, begun_at, remembered, timestamp
 from incidents.proposals import Needs, Opinion, RollBack, Silent
 from incidents.snapshot import is_ready, pod_template
 from playbooks.confidence import SUGGESTED
@@ -34,9 +34,7 @@ _NOBODY_KNOWS = "it has stood like this for a day or longer, and whether it was 
 
 def known_well(evidence: Evidence) -> bool:
     """Whether the present revision was recorded as well, has steady pods now, or its Job has come to a good end."""
-    recorded = evidence.seen_well or any(
-        revision.good for revision in evidence.revisions if revision.digest == evidence.present
-    )
+    recorded = evidence.seen_well or any(revision.good for revision in evidence.present_revisions)
     return recorded or any((job_end(job) or {}).get("type") == "Complete" for job in _jobs_alike(evidence))
 
 
@@ -64,7 +62,7 @@ def may_have_been_well(evidence: Evidence) -> bool:
 
     While another one still has steady pods, its rollout has not come to an end, and it never was.
     """
-    if known_well(evidence) or any(one.ready and one.digest != evidence.present for one in evidence.revisions):
+    if known_well(evidence) or any(one.ready for one in evidence.other_revisions):
         return False
     since = min(_moments(evidence), default=None)
     return since is not None and evidence.taken_at - since >= timedelta(seconds=STANDING_SECONDS / evidence.speed)
@@ -73,8 +71,7 @@ def may_have_been_well(evidence: Evidence) -> bool:
 def _moments(evidence: Evidence) -> Iterator[datetime]:
     """When things of the present revision were made."""
     snapshot = evidence.snapshot
-    names = {revision.name for revision in evidence.revisions if revision.digest == evidence.present}
-    made: list[Manifest] = [item for item in snapshot.replica_sets if item["metadata"]["name"] in names]
+    made: list[Manifest] = [*evidence.present_sets]
     if _is_of_this_spec(evidence):
         made += of_present_revision(snapshot)
     if _has_one_spec(snapshot.workload):
@@ -105,11 +102,11 @@ def _jobs_alike(evidence: Evidence) -> Iterator[Manifest]:
 def _ran(evidence: Evidence, pod: Manifest) -> bool:
     """Whether a pod was well once: it was Ready long after its start, or its containers ran long between their ends."""
     status = pod.get("status", {})
-    start = timestamp(status.get("startTime") or pod["metadata"].get("creationTimestamp"))
+    start = begun_at(pod)
     if start is None:
         return False
     restarted = [one for one in status.get("containerStatuses") or () if one.get("restartCount")]
-    after = timedelta(seconds=RESTART_MEMORY_SECONDS / evidence.speed + DATED_SECONDS)
+    after = remembered(evidence.speed)
     lost = _ready_until(pod)
     if not restarted:
         return lost is not None and lost - start > after

@@ -21,16 +21,22 @@ _OWNERS = ("app.kubernetes.io/instance", "app.kubernetes.io/name", "app")
 
 def is_ours(evidence: Evidence, source: Manifest, others: Iterable[Manifest] = ()) -> bool | None:
     """Whether an object is this workload's; None where nothing tells. ``others``: the workloads beside it."""
+    if is_labelled_otherwise(evidence, source):
+        return False
     ours, theirs = _own_labels(evidence), source["metadata"].get("labels") or {}
     said = _in_both(ours, theirs)
-    if any(theirs[key] != ours[key] for key in said):
-        return False
     name, own = str(source["metadata"]["name"]), evidence.subject.name
     longest = max((len(one) for one in own_names(evidence) if _begins(name, one)), default=0)
     rivals = (str(one["metadata"]["name"]) for one in others if all(_labels(one).get(key) == ours[key] for key in said))
     if any(_begins(name, other) and len(other) > longest for other in rivals):
         return False
     return True if said or _begins(name, own) else None
+
+
+def is_labelled_otherwise(evidence: Evidence, source: Manifest, *more: str) -> bool:
+    """Whether a label that says whose an object is names another than the workload's; ``more`` are such labels too."""
+    ours, theirs = _own_labels(evidence), source["metadata"].get("labels") or {}
+    return any(theirs[key] != ours[key] for key in _in_both(ours, theirs, *more))
 
 
 def is_only_ours(evidence: Evidence, source: Manifest, others: Sequence[Manifest]) -> bool:
@@ -75,8 +81,8 @@ def _says(name: str, own: str) -> bool:
     return re.search(rf"(?<![a-z0-9]){re.escape(own.lower())}(?![a-z0-9])", name.lower()) is not None
 
 
-def _in_both(ours: Manifest, theirs: Manifest) -> list[str]:
-    return [key for key in _OWNERS if key in theirs and key in ours]
+def _in_both(ours: Manifest, theirs: Manifest, *more: str) -> list[str]:
+    return [key for key in (*_OWNERS, *more) if key in theirs and key in ours]
 
 
 def _own_labels(evidence: Evidence) -> Manifest:

@@ -15,13 +15,22 @@ from incidents.objects import CLAIM, POD, Manifest
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.snapshot import pod_template
 from incidents.symptoms import Symptom
-from playbooks.belonging import BESIDE, all_seen, beside, is_only_ours, is_ours, own_names, said_twice
+from playbooks.belonging import (
+    BESIDE,
+    all_seen,
+    beside,
+    is_labelled_otherwise,
+    is_only_ours,
+    is_ours,
+    own_names,
+    said_twice,
+)
 from playbooks.confidence import ONLY_ONE_FITS, SEEN_WELL, SUGGESTED
 from playbooks.edits import named, opinion, wanting
 from playbooks.last_good import basis, good_value, never_well
 from playbooks.neighbours import nearest
 
-_WHOSE = ("app", "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component")
+_PART = "app.kubernetes.io/component"  # two parts of one application share no volume
 
 
 def other_claim(evidence: Evidence, wrong: str, told: Diagnosis, *, family: str) -> Silent | Needs | Opinion:
@@ -91,16 +100,11 @@ def _free(evidence: Evidence, claim: Manifest) -> bool:
     metadata = claim["metadata"]
     if metadata.get("deletionTimestamp") or metadata.get("ownerReferences"):
         return False
-    if claim.get("status", {}).get("phase") == "Lost" or _of_another(evidence, metadata.get("labels") or {}):
+    if claim.get("status", {}).get("phase") == "Lost" or is_labelled_otherwise(evidence, claim, _PART):
         return False
     name, own = str(metadata["name"]), {pod["metadata"]["name"] for pod in evidence.snapshot.pods}
     pods = (pod for pod in evidence.listed("Pod") or () if pod["metadata"]["name"] not in own)
     return not any(name in claims_of(pod) for pod in pods) and not any(_names(item, name) for item in beside(evidence))
-
-
-def _of_another(evidence: Evidence, labels: Manifest) -> bool:
-    ours = (evidence.template.get("metadata") or {}).get("labels") or {}
-    return any(key in labels and key in ours and labels[key] != ours[key] for key in _WHOSE)
 
 
 def _names(workload: Manifest, claim: str) -> bool:

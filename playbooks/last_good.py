@@ -34,9 +34,7 @@ def serves_now(evidence: Evidence) -> bool:
     it back now ends what serves. Without a readiness probe a pod is Ready in every run of a crash loop, so that it
     counts once its containers have outlived their last runs: the answer must not hang on the moment of the look.
     """
-    names = {revision.name for revision in evidence.revisions if revision.digest == evidence.present}
-    present = (item for item in evidence.snapshot.replica_sets if item["metadata"]["name"] in names)
-    pods = (pod for item in present for pod in evidence.snapshot.pods_of(item) if is_ready(pod))
+    pods = (pod for item in evidence.present_sets for pod in evidence.snapshot.pods_of(item) if is_ready(pod))
     return any(all(_outlived(evidence, one) for one in container_statuses(pod)) for pod in pods)
 
 

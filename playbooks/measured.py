@@ -14,19 +14,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
-from incidents.evidence import Evidence, Want, WantKind
+from incidents.evidence import Evidence
 from incidents.health import container_statuses
 from incidents.objects import STATEFUL_SET, Manifest
 from incidents.pod_health import timestamp
 from incidents.proposals import Needs
-from incidents.quantities import UnreadableQuantity, format_millis, parse_millis
+from incidents.quantities import format_millis
 from incidents.snapshot import is_ready
 from playbooks.edits import wanting
 from playbooks.size_bounds import CPU, most_cpu
+from playbooks.usage import cpu_used, millis, wanted_usage
 
 SMALL_CPU = 100  # thousandths: pods that call for less are idle, and what they take at work nobody has seen
 SETTLED_SECONDS = 120.0  # what a container computes before says more of its start than of its work
@@ -68,7 +68,7 @@ def share_of(autoscaler: Manifest | None) -> Share | None:
 
 def wanting_use(evidence: Evidence) -> Needs | None:
     """What has to be read before a request can be sized; None once everybody has been asked."""
-    if not evidence.asked(want := _usage(evidence)):
+    if not evidence.asked(want := wanted_usage(evidence)):
         return Needs((want,))
     return wanting(evidence, "LimitRange", "ResourceQuota", "Node")
 
@@ -109,7 +109,7 @@ def _moves(evidence: Evidence, share: Share, pod: _Pod) -> str:
     for one in (*(spec.get("containers") or ()), *sidecars):
         name = str(one.get("name"))
         if share.container in ("", name):
-            request = pod.sizes.get(name) or _millis(((one.get("resources") or {}).get("requests") or {}).get(CPU))
+            request = pod.sizes.get(name) or millis(((one.get("resources") or {}).get("requests") or {}).get(CPU))
             if request is None:
                 return f"container {name}, which is added to its pods, asks for no cpu either"
             asked, used = asked + request, used + pod.used.get(name, 0)
@@ -143,11 +143,7 @@ def _mean(amounts: Sequence[int]) -> int:
 
 def _measured(evidence: Evidence) -> Iterator[tuple[Manifest, Used]]:
     """The pods that have been at work for a while, with what each of their containers uses."""
-    used: dict[str, dict[str, int]] = {}
-    for line in evidence.answers.get(_usage(evidence).key, ()):
-        match line.split(" "):
-            case [of, name, amount, *_] if (size := _millis(amount.removeprefix("cpu="))) is not None:
-                used.setdefault(of, {})[name] = size
+    used = cpu_used(evidence)
     since = evidence.taken_at - timedelta(seconds=SETTLED_SECONDS / evidence.speed)
     for pod in evidence.snapshot.current_pods:
         starts = [(one.get("state") or {}).get("running") for one in container_statuses(pod)]
@@ -155,15 +151,3 @@ def _measured(evidence: Evidence) -> Iterator[tuple[Manifest, Used]]:
         settled = begun and all(moment is not None and moment <= since for moment in begun)
         if is_ready(pod) and settled and (found := used.get(pod["metadata"]["name"])):
             yield pod, found
-
-
-def _usage(evidence: Evidence) -> Want:
-    return Want(WantKind.USAGE, evidence.subject.namespace)
-
-
-def _millis(quantity: Any) -> int | None:
-    """An amount of CPU in thousandths; None for nothing at all, and for what is no quantity."""
-    try:
-        return parse_millis(quantity) if quantity is not None else None
-    except UnreadableQuantity:
-        return None

@@ -136,8 +136,8 @@ def _with_less(evidence: Evidence, rounds: Sequence[Round], killed: Killed) -> R
     least = min(killed.present, began or killed.present)
     found = [
         revision
-        for revision in evidence.revisions
-        if revision.good and revision.digest != evidence.present
+        for revision in evidence.other_revisions
+        if revision.good
         if (size := _limit(revision.template.get("spec", {}), killed.name)) and size < least
         if _but_memory(revision.template.get("spec", {}), killed.name) == _but_memory(evidence.pod_spec, killed.name)
     ]

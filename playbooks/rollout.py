@@ -86,7 +86,7 @@ def _elsewhere(evidence: Evidence) -> str:
 
 def _unlike_it(evidence: Evidence) -> str:
     """What its pods have done that speaks for the new revision, or against more than itself; empty for nothing."""
-    if any(revision.ready for revision in evidence.revisions if revision.digest == evidence.present):
+    if any(revision.ready for revision in evidence.present_revisions):
         return "some pods of the new revision are ready: it works"
     if any(has_failed(pod) for pod in evidence.snapshot.current_pods):
         return "its containers end: what the earlier pods found when they started may be gone"

@@ -18,17 +18,18 @@ from typing import Any
 
 import msgspec
 
-from incidents.evidence import Evidence, Want, WantKind
+from incidents.evidence import Evidence
 from incidents.health import container_statuses
 from incidents.incident import Round
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
-from incidents.quantities import UnreadableQuantity, format_millis, parse_millis
+from incidents.quantities import format_millis
 from playbooks.confidence import CERTAIN
 from playbooks.edits import opinion, wanting
 from playbooks.failing_probes import Failure, failures, shown_by
 from playbooks.last_good import basis
 from playbooks.probe_times import killed_before_it_listens, too_slow
 from playbooks.size_bounds import CPU, FURTHEST, STEP, Bound, is_guaranteed, limit_before, most_cpu
+from playbooks.usage import cpu_used, millis, wanted_usage
 
 HELD_PERCENT = 95  # of its limit: a throttled container reaches all of it, but for how the window cuts its periods
 _NAMED = 3  # pods whose usage is quoted
@@ -37,11 +38,11 @@ _NAMED = 3  # pods whose usage is quoted
 def starved(evidence: Evidence, rounds: Sequence[Round], family: str) -> Silent | Needs | Opinion | None:
     """An opinion on the first probe that fails, where the limit of its container is why; None where it is not."""
     failure = next(iter(failures(evidence)), None)
-    if failure is None or (present := _millis(_cpu(failure, "limits"))) is None:
+    if failure is None or (present := _limit(failure)) is None:
         return None
     if not _gets_no_answer(evidence, failure):
         return None
-    if not evidence.asked(want := _usage(evidence)):
+    if not evidence.asked(want := wanted_usage(evidence)):
         return Needs((want,))
     if not (held := held_at_limit(evidence, failure)):
         return None
@@ -59,7 +60,7 @@ def starved(evidence: Evidence, rounds: Sequence[Round], family: str) -> Silent 
 
 def held_at_limit(evidence: Evidence, failure: Failure) -> tuple[str, ...]:
     """How much each pod that fails and is measured uses of the CPU limit, in words; empty unless all use it up."""
-    limit, used = _millis(_cpu(failure, "limits")), _measured(evidence, failure)
+    limit, used = _limit(failure), _measured(evidence, failure)
     if limit is None or not _gets_no_answer(evidence, failure):
         return ()
     if any(amount * 100 < HELD_PERCENT * limit for amount in used.values()):
@@ -71,14 +72,15 @@ def held_at_limit(evidence: Evidence, failure: Failure) -> tuple[str, ...]:
 
 
 def may_be_held(evidence: Evidence, failure: Failure) -> bool:
-    """Whether it has a CPU limit, and nobody has measured a pod that fails: what is missing is no zero."""
-    return _millis(_cpu(failure, "limits")) is not None and not _measured(evidence, failure)
+    """Whether it has a CPU limit, and nobody has measured a pod that fails: that is not to say that it is idle."""
+    return _limit(failure) is not None and not _measured(evidence, failure)
 
 
 def _measured(evidence: Evidence, failure: Failure) -> dict[str, int]:
     """What the container uses in the pods in which it fails, as far as that is known."""
-    used = dict(_used(evidence, failure.name))
-    return {pod: used[pod] for pod in _failing(evidence, failure) if pod in used}
+    used = cpu_used(evidence)
+    failing = ((pod, used.get(pod, {}).get(failure.name)) for pod in _failing(evidence, failure))
+    return {pod: amount for pod, amount in failing if amount is not None}
 
 
 def _gets_no_answer(evidence: Evidence, failure: Failure) -> bool:
@@ -113,7 +115,7 @@ def _raised(evidence: Evidence, failure: Failure, told: Diagnosis, *, present: i
 def _most(evidence: Evidence, failure: Failure, present: int, begun: int) -> Bound:
     """How far the limit may go: what the rules say, and in all rounds so many times where it began."""
     furthest = Bound(FURTHEST * begun, f"it is {FURTHEST} times the {format_millis(begun)} that it was before")
-    most = most_cpu(evidence, present, _millis(_cpu(failure, "requests")))
+    most = most_cpu(evidence, present, millis(_cpu(failure, "requests")) or None)
     return min(furthest, most) if most is not None else furthest
 
 
@@ -121,26 +123,11 @@ def _begun_with(evidence: Evidence, failure: Failure, rounds: Sequence[Round], p
     """The limit before the first round that raised it."""
     path = _path(evidence, failure)
     edits = (edit for one in rounds if one.proposal is not None for edit in one.proposal.edits)
-    return next((limit for edit in edits if edit.path == path and (limit := _millis(edit.expected))), present)
+    return next((limit for edit in edits if edit.path == path and (limit := millis(edit.expected))), present)
 
 
 def _path(evidence: Evidence, failure: Failure) -> str:
     return f"{evidence.container_path(failure.name)}/resources/limits/{CPU}"
-
-
-def _usage(evidence: Evidence) -> Want:
-    return Want(WantKind.USAGE, evidence.subject.namespace)
-
-
-def _used(evidence: Evidence, container: str) -> Iterator[tuple[str, int]]:
-    """What the containers of that name use, by pod."""
-    for line in evidence.answers.get(_usage(evidence).key, ()):
-        match line.split(" "):
-            case [pod, name, amount, *_] if name == container and amount.startswith("cpu="):
-                try:
-                    yield pod, parse_millis(amount.removeprefix("cpu="))
-                except UnreadableQuantity:
-                    continue
 
 
 def _failing(evidence: Evidence, failure: Failure) -> Iterator[str]:
@@ -158,9 +145,6 @@ def _cpu(failure: Failure, which: str) -> Any:
     return ((failure.container.get("resources") or {}).get(which) or {}).get(CPU)
 
 
-def _millis(quantity: object) -> int | None:
-    """An amount of CPU in thousandths; None for nothing at all, and for what is no quantity."""
-    try:
-        return (parse_millis(quantity) or None) if quantity is not None else None
-    except UnreadableQuantity:
-        return None
+def _limit(failure: Failure) -> int | None:
+    """The container's CPU limit in thousandths; None without one, and for a limit of nothing."""
+    return millis(_cpu(failure, "limits")) or None

@@ -58,7 +58,7 @@ def on_the_nodes(evidence: Evidence, family: str) -> Opinion | None:
     """
     said = [found.detail for found in evidence.health.findings if found.symptom is Symptom.UNSCHEDULABLE]
     edit = one_fewer(evidence.snapshot.workload)
-    old = next((one for one in evidence.revisions if one.ready and one.digest != evidence.present), None)
+    old = next((one for one in evidence.other_revisions if one.ready), None)
     if not said or edit is None or old is None or any(map(is_ready, evidence.snapshot.current_pods)):
         return None
     if not _fits_where(old.template.get("spec", {}), evidence.pod_spec, said[0]):

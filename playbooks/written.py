@@ -17,6 +17,7 @@ import msgspec
 from incidents.evidence import Evidence
 from incidents.objects import Manifest
 from incidents.own_limits import Exceeded, exceeded, lived_seconds, was_evicted
+from incidents.pod_health import DATED_SECONDS
 from incidents.proposals import Diagnosis, Needs, Opinion, SetField, Silent
 from incidents.quantities import UnreadableQuantity, format_bytes, parse_bytes
 from incidents.symptoms import Symptom
@@ -26,8 +27,6 @@ from playbooks.last_good import basis
 from playbooks.size_bounds import DISK, STEP, limit_before, most_held, most_written
 
 SOON_SECONDS = 60.0  # at twice its room it lives twice as long, and three such lives fit into the time a change has
-
-DATED_SECONDS = 1.0  # moments are written in whole seconds: of two that far apart nobody knows that they were not one
 
 
 class TooSmall(msgspec.Struct, frozen=True, kw_only=True):

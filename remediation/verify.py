@@ -108,16 +108,18 @@ class Verifier:
                     return _verdict(Result.CANNOT_TELL, f"the cluster cannot be read: {error}")
                 await sight.changed(within_seconds=LOOK_SECONDS)
                 continue
+            if snapshot is None:
+                return _verdict(Result.CANNOT_TELL, "the object is gone")
             unreadable, now = None, self._clock.now()
-            left = await self._left(change, snapshot, now)
-            answer = self._look(change, snapshot, now, quiet, left)
+            health = assess(snapshot, now, self._clock.speed)
+            left = await self._left(change, snapshot, health, now)
+            answer = self._look(change, snapshot, health, now, quiet=quiet, left=left)
             if answer is not None:
                 return answer
-            if self._unblocking is not None and snapshot is not None:
+            if self._unblocking is not None:
                 await self._unblocking.step(change, snapshot)
             lasted = quiet.seconds * self._clock.speed
-            settle = self._settle(change, snapshot) if snapshot is not None else self._settle_seconds
-            await sight.changed(within_seconds=_pause(lasted, settle))
+            await sight.changed(within_seconds=_pause(lasted, self._settle(change, snapshot)))
 
     def _settle(self, change: Change, snapshot: Snapshot) -> float:
         """How long well must last, in seconds of the cluster."""
@@ -126,11 +128,9 @@ class Verifier:
         lives = [lived_seconds(pod) or 0.0 for pod in snapshot.pods if was_evicted(pod)]
         return self._settle_seconds + _AS_LONG_AGAIN * max(lives, default=0.0) * self._clock.speed
 
-    async def _left(self, change: Change, snapshot: Snapshot | None, now: datetime) -> Left:
+    async def _left(self, change: Change, snapshot: Snapshot, health: Health, now: datetime) -> Left:
         """What a change has begun and is not over: the cluster is at it, or the next pod is asked to leave here."""
-        if snapshot is None:
-            return NOTHING_LEFT
-        well = assess(snapshot, now, self._clock.speed).state is State.WELL
+        well = health.state is State.WELL
         if well and self._growth is not None:
             awaited = await self._growth.waits_for(change)
             return Left(goes_on=True, said=awaited) if awaited else NOTHING_LEFT
@@ -143,13 +143,10 @@ class Verifier:
         return await self._draining.step(change)
 
     def _look(
-        self, change: Change, snapshot: Snapshot | None, now: datetime, quiet: _Quiet, left: Left
+        self, change: Change, snapshot: Snapshot, health: Health, now: datetime, *, quiet: _Quiet, left: Left
     ) -> Verification | None:
-        if snapshot is None:
-            return _verdict(Result.CANNOT_TELL, "the object is gone")
         if snapshot.workload["metadata"]["uid"] == change.object.uid and change.overtaken(snapshot.workload):
             return _verdict(Result.CANNOT_TELL, "somebody else has changed the spec meanwhile", snapshot.ready)
-        health = assess(snapshot, now, self._clock.speed)
         if change.target.kind == NODE.kind and health.state is not State.WELL:
             return None if left.goes_on else _verdict(Result.BETTER, "; ".join(filter(None, (_CORDONED, left.said))))
         lasted = quiet.lasted(snapshot, health, now, awaited=left.goes_on) * self._clock.speed
